@@ -1,2 +1,10 @@
-//! The one tool.
+//! `cargo xtask`: the one tool. Each verb is a module; this file only chooses.
+mod flash;
+mod image;
+mod output;
+mod packages;
+mod repro;
+mod tidy;
+mod tools_root;
+
 fn main() {}
