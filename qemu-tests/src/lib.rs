@@ -1,1 +1,2 @@
-//! The simulated world.
+//! The simulated world, and the machine that boots the image in it.
+pub mod machine;
