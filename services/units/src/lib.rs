@@ -1,1 +1,12 @@
-//! See README.md.
+//! Quantities and identities as types, for every Porchlight machine.
+//!
+//! Pure and `no_std`: nothing here reads a clock or a device. A machine is handed an [`Instant`]
+//! by its shell, so tests and simulators can hand it any.
+#![no_std]
+#![forbid(unsafe_code)]
+
+mod instant;
+mod port_name;
+
+pub use instant::Instant;
+pub use port_name::{PortName, PortNameError};
