@@ -2,7 +2,10 @@
 //! under two seconds and names each line that breaks a rule, with what to do instead.
 //!
 //! One thread, no state; the only program it starts is `cargo metadata`, without the network.
+//! [`deny`] is apart: it asks `cargo-deny` about the libraries of others and may have to build
+//! that first.
 mod code_alone;
+pub(crate) mod deny;
 mod finding;
 mod rooms;
 mod rules;
