@@ -42,6 +42,11 @@ pub struct Kernel {
     pub packages: Vec<String>,
     /// The board's part of the kernel command line.
     pub command_line: String,
+    /// Modules that find the disk and arm the watchdog.
+    pub initrd_modules: Vec<String>,
+    /// Modules the image leaves out.
+    #[serde(default)]
+    pub leave_out_modules: Vec<String>,
 }
 
 /// A network port: what it is for, what the guest calls it, where it is plugged in.

@@ -1,0 +1,79 @@
+//! The QEMU driver itself, on a box whose disk is empty: firmware, TPM, QMP, carrier, power.
+//!
+//! Needs the tools root but no image; `cargo xtask test --tier qemu` runs it there.
+use qemu_tests::machine::{Image, LineError, Machine, MachineSpec, Variant, accelerator};
+use qemu_tests::machine::{qmp::QmpError, record_port::RecordError};
+use std::fs::{self, File};
+use std::path::Path;
+use std::time::Duration;
+
+/// A board's firmware gives up on an empty disk after about ten seconds of emulation.
+const FIRMWARE_WITHIN: Duration = Duration::from_secs(120);
+
+/// A folder of images whose only image is an empty disk, and a folder of boards with one board.
+struct EmptyBox {
+    folder: tempfile::TempDir,
+}
+
+impl EmptyBox {
+    fn new(nic: &str, disk: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let board = folder.path().join("hardware/empty");
+        let image = folder.path().join("target/image/empty-gateway");
+        fs::create_dir_all(&board).unwrap();
+        fs::create_dir_all(&image).unwrap();
+        File::create(image.join("empty.raw")).unwrap().set_len(1 << 20).unwrap();
+        let card = format!(
+            r#"name = "empty"
+            summary = "A box without a system"
+            architecture = "x86_64"
+            kernel = {{ packages = [], command_line = "" }}
+            port = [
+                {{ role = "lan", name = "lan0", path = "pci-0000:01:00.0" }},
+                {{ role = "broadband", name = "broadband0", path = "pci-0000:02:00.0" }},
+            ]
+            qemu = {{ machine = "q35", nic = "{nic}", disk = "{disk}", memory_mib = 256, cpus = 1 }}
+            "#
+        );
+        fs::write(board.join("board.toml"), card).unwrap();
+        Self { folder }
+    }
+
+    fn image(&self) -> Image {
+        Image::open(&self.folder.path().join("target/image"), "empty", Variant::Gateway).unwrap()
+    }
+}
+
+fn is_empty(folder: &Path) -> bool {
+    fs::read_dir(folder).map_or(true, |mut entries| entries.next().is_none())
+}
+
+#[test]
+fn a_box_without_a_system_stays_in_its_firmware() {
+    println!("{}", accelerator::choose().reason);
+    for (nic, disk) in [("virtio-net-pci", "virtio-blk-pci"), ("e1000e", "nvme")] {
+        let empty = EmptyBox::new(nic, disk);
+        let image = empty.image();
+        let mut machine = Machine::start(MachineSpec::factory_new(&image).unwrap()).unwrap();
+        assert_eq!(machine.qmp().status().unwrap(), "running");
+
+        machine.set_carrier("broadband0", false).unwrap();
+        machine.set_carrier("broadband0", true).unwrap();
+        let error = machine.set_carrier("starlink0", false).unwrap_err();
+        assert!(matches!(error.downcast_ref(), Some(QmpError::Refused { .. })), "{error:#}");
+
+        machine.qmp().reset().unwrap();
+        machine.qmp().wait_event("RESET", FIRMWARE_WITHIN).unwrap();
+        let error = machine.wait_record(Duration::ZERO).unwrap_err();
+        let why = error.downcast_ref::<RecordError>();
+        assert!(matches!(why, Some(RecordError::Line(LineError::Deadline))), "{error:#}");
+        assert!(error.to_string().contains("end of the serial console"), "{error}");
+
+        // What the firmware and the TPM remember survives a power cut, and starts again.
+        let installation = machine.cut_power();
+        assert!(!is_empty(&installation.folder().join("tpm")), "the TPM kept nothing");
+        let mut machine = Machine::start(MachineSpec::again(&image, installation)).unwrap();
+        assert_eq!(machine.qmp().status().unwrap(), "running");
+        drop(machine);
+    }
+}
