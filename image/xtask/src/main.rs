@@ -4,6 +4,7 @@ mod image;
 mod output;
 mod packages;
 mod repro;
+mod settings;
 mod tidy;
 mod tools_root;
 

@@ -1,0 +1,131 @@
+//! The package cache: `debs/<sha256>.deb`, each file verified before it gets that name.
+//!
+//! Beside each lies `<sha256>.part` while it downloads and `<sha256>.verified` afterwards: size
+//! and modification time of the file whose hash was right. A file that still has both is trusted;
+//! any other is hashed again, and removed if it is not what its name says.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+use super::lock::LockedPackage;
+use super::places::Places;
+use super::sha256::Sha256Hex;
+
+/// Left free beside what is to be stored, so that the disk is not filled to the last byte.
+pub(crate) const SPARE_BYTES: u64 = 256 << 20;
+
+/// The folder of verified packages.
+#[derive(Clone, Debug)]
+pub(crate) struct DebCache {
+    folder: PathBuf,
+}
+
+impl DebCache {
+    /// Opens the cache, making its folder.
+    ///
+    /// # Errors
+    /// The folder cannot be made.
+    pub(crate) fn open(places: &Places) -> Result<Self> {
+        let folder = places.debs();
+        fs::create_dir_all(&folder).with_context(|| {
+            format!("cannot make the package cache {}; PORCHLIGHT_CACHE moves it", folder.display())
+        })?;
+        Ok(Self { folder })
+    }
+
+    /// The cache's folder.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Where a package lies once it is verified.
+    pub(crate) fn deb(&self, package: &LockedPackage) -> PathBuf {
+        self.folder.join(format!("{}.deb", package.sha256))
+    }
+
+    /// Where it lies while it arrives.
+    pub(crate) fn part(&self, package: &LockedPackage) -> PathBuf {
+        self.folder.join(format!("{}.part", package.sha256))
+    }
+
+    /// Whether the package is here with every byte right.
+    ///
+    /// # Errors
+    /// The file is there but cannot be read or removed.
+    pub(crate) fn holds(&self, package: &LockedPackage) -> Result<bool> {
+        let deb = self.deb(package);
+        let stamp = match Stamp::of(&deb) {
+            Ok(stamp) => stamp,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            Err(error) => return Err(error).with_context(|| deb.display().to_string()),
+        };
+        let verified = deb.with_extension("verified");
+        if fs::read_to_string(&verified).is_ok_and(|text| text == stamp.0) {
+            return Ok(true);
+        }
+        if Sha256Hex::of_file(&deb).with_context(|| deb.display().to_string())? == package.sha256 {
+            self.stamp(package)?;
+            return Ok(true);
+        }
+        fs::remove_file(&deb).with_context(|| deb.display().to_string())?;
+        Ok(false)
+    }
+
+    /// Takes a verified download in.
+    ///
+    /// # Errors
+    /// The file cannot be renamed or its stamp not written.
+    pub(crate) fn adopt(&self, package: &LockedPackage) -> Result<()> {
+        let deb = self.deb(package);
+        fs::rename(self.part(package), &deb).with_context(|| deb.display().to_string())?;
+        self.stamp(package)
+    }
+
+    fn stamp(&self, package: &LockedPackage) -> Result<()> {
+        let deb = self.deb(package);
+        let verified = deb.with_extension("verified");
+        fs::write(&verified, Stamp::of(&deb)?.0).with_context(|| verified.display().to_string())
+    }
+}
+
+/// What tells a changed file from an unchanged one without reading it.
+struct Stamp(String);
+
+impl Stamp {
+    fn of(path: &Path) -> io::Result<Self> {
+        let metadata = fs::metadata(path)?;
+        let (seconds, nanoseconds) = (metadata.mtime(), metadata.mtime_nsec());
+        Ok(Self(format!("{} {seconds}.{nanoseconds:09}\n", metadata.len())))
+    }
+}
+
+/// Fails with a plain sentence when `folder`'s disk has no room for `bytes` more.
+///
+/// # Errors
+/// There is too little room; the message says how much is missing, and where.
+pub(crate) fn require_space(folder: &Path, bytes: u64, what: &str) -> Result<()> {
+    if bytes == 0 {
+        return Ok(());
+    }
+    let output = Command::new("df").args(["--output=avail", "-B1"]).arg(folder).output();
+    let text = output.map(|o| String::from_utf8_lossy(&o.stdout).into_owned()).unwrap_or_default();
+    // Without an answer go on: a full disk is noticed when the first write fails.
+    let Some(free) = text.lines().last().and_then(|line| line.trim().parse::<u64>().ok()) else {
+        return Ok(());
+    };
+    if free < bytes + SPARE_BYTES {
+        bail!(
+            "{what} needs {} MB in {}, where {} MB are free: make room there, \
+             or set PORCHLIGHT_CACHE to a folder on a bigger disk",
+            (bytes + SPARE_BYTES) >> 20,
+            folder.display(),
+            free >> 20
+        );
+    }
+    Ok(())
+}

@@ -1,0 +1,147 @@
+//! A local apt repository made of verified packages: what mmdebstrap and mkosi install from with
+//! the network off.
+//!
+//! The same packages give the same files. The indexes carry no signature: whoever uses them says
+//! `trusted=yes`, because the lock has vouched for every byte already.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use anyhow::{Context, Result, bail};
+
+use super::cache::DebCache;
+use super::lock::LockedPackage;
+use super::resolve::{ARCHITECTURE, RELEASE};
+use super::sha256::Sha256Hex;
+use crate::output;
+
+/// Repositories kept in the cache: two locks, two boards, the version before each.
+const KEPT: usize = 8;
+
+/// The repository of exactly these packages, made if it is not there yet.
+///
+/// # Errors
+/// A package's control data cannot be read, or the folder cannot be written.
+pub(crate) fn ensure(
+    repositories: &Path,
+    packages: &[LockedPackage],
+    debs: &DebCache,
+) -> Result<PathBuf> {
+    let list: String = packages.iter().map(|p| format!("{} {}\n", p.sha256, p.path)).collect();
+    let folder = repositories.join(&Sha256Hex::of(list.as_bytes()).as_str()[..32]);
+    if folder.join("dists").is_dir() {
+        return Ok(folder);
+    }
+    fs::create_dir_all(repositories)
+        .with_context(|| format!("cannot make {}", repositories.display()))?;
+    let _step = output::step(format!("indexing {} packages", packages.len()));
+    let scratch = tempfile::Builder::new().prefix(".making-").tempdir_in(repositories)?;
+    build(scratch.path(), packages, debs)
+        .with_context(|| format!("cannot make a package repository in {}", folder.display()))?;
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    fs::set_permissions(scratch.path(), mode)?;
+    match fs::rename(scratch.path(), &folder) {
+        Ok(()) => drop(scratch.keep()),
+        // Another run was faster; ours, which is the same, removes itself.
+        Err(_) if folder.join("dists").is_dir() => {}
+        Err(error) => return Err(error).with_context(|| folder.display().to_string()),
+    }
+    forget_oldest(repositories);
+    Ok(folder)
+}
+
+fn build(root: &Path, packages: &[LockedPackage], debs: &DebCache) -> Result<()> {
+    for package in packages {
+        let target = root.join(&package.path);
+        fs::create_dir_all(target.parent().context("a pool path has a folder")?)?;
+        let deb = debs.deb(package);
+        // A hard link costs nothing; on a file system without them a copy does as well.
+        if fs::hard_link(&deb, &target).is_err() {
+            fs::copy(&deb, &target).with_context(|| target.display().to_string())?;
+        }
+    }
+    let index = stanzas(packages, debs)?;
+    let folder = format!("main/binary-{ARCHITECTURE}");
+    let suite = root.join("dists").join(RELEASE);
+    fs::create_dir_all(suite.join(&folder))?;
+    fs::write(suite.join(&folder).join("Packages"), &index)?;
+    // The date is fixed: the repository is a function of the lock alone.
+    let release = format!(
+        "Origin: Porchlight\nLabel: Debian\nSuite: {RELEASE}\nCodename: {RELEASE}\n\
+         Date: Thu, 01 Jan 1970 00:00:00 UTC\nArchitectures: {ARCHITECTURE}\nComponents: main\n\
+         Description: the locked packages\nSHA256:\n {} {} {folder}/Packages\n",
+        Sha256Hex::of(index.as_bytes()),
+        index.len()
+    );
+    fs::write(suite.join("Release"), release)?;
+    Ok(())
+}
+
+/// The `Packages` index, in the lock's order.
+fn stanzas(packages: &[LockedPackage], debs: &DebCache) -> Result<String> {
+    let next = AtomicUsize::new(0);
+    let workers = std::thread::available_parallelism().map_or(1, usize::from);
+    let mut done: Vec<(usize, String)> = std::thread::scope(|scope| {
+        let work = || -> Result<Vec<(usize, String)>> {
+            let mut done = Vec::new();
+            loop {
+                let index = next.fetch_add(1, Ordering::Relaxed);
+                let Some(package) = packages.get(index) else { return Ok(done) };
+                done.push((index, stanza(package, &debs.deb(package))?));
+            }
+        };
+        let handles: Vec<_> = (0..workers).map(|_| scope.spawn(work)).collect();
+        let mut all = Vec::new();
+        for handle in handles {
+            all.extend(handle.join().expect("a worker does not panic")?);
+        }
+        Ok::<_, anyhow::Error>(all)
+    })?;
+    done.sort_unstable_by_key(|(index, _)| *index);
+    Ok(done.into_iter().map(|(_, stanza)| stanza).collect())
+}
+
+/// One paragraph of the index: the package's own control data, and where its bytes are.
+fn stanza(package: &LockedPackage, deb: &Path) -> Result<String> {
+    let output = Command::new("dpkg-deb")
+        .arg("--field")
+        .arg(deb)
+        .env("LC_ALL", "C.UTF-8")
+        .output()
+        .context("cannot run dpkg-deb, which every Debian has")?;
+    if !output.status.success() {
+        bail!(
+            "{} in the package cache is not a Debian package: {}",
+            package.name,
+            String::from_utf8_lossy(&output.stderr).trim()
+        );
+    }
+    let mut text = String::from_utf8(output.stdout)
+        .with_context(|| format!("the control data of {} is not UTF-8", package.name))?;
+    text.truncate(text.trim_end().len());
+    let _ = write!(
+        text,
+        "\nFilename: {}\nSize: {}\nSHA256: {}\n\n",
+        package.path, package.size, package.sha256
+    );
+    Ok(text)
+}
+
+/// Keeps the newest [`KEPT`] repositories. They are hard links: what is removed here stays in the
+/// package cache. Failing to tidy up is not worth failing for.
+fn forget_oldest(repositories: &Path) {
+    let Ok(entries) = fs::read_dir(repositories) else { return };
+    let mut folders: Vec<_> = entries
+        .flatten()
+        .filter(|entry| !entry.file_name().to_string_lossy().starts_with('.'))
+        .filter_map(|entry| Some((entry.metadata().ok()?.modified().ok()?, entry.path())))
+        .collect();
+    folders.sort();
+    let surplus = folders.len().saturating_sub(KEPT);
+    for (_, folder) in folders.into_iter().take(surplus) {
+        let _ = fs::remove_dir_all(folder);
+    }
+}
