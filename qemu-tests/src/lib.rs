@@ -1,2 +1,3 @@
 //! The simulated world, and the machine that boots the image in it.
+pub mod emulator;
 pub mod machine;

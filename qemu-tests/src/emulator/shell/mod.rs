@@ -1,0 +1,1 @@
+//! Threads, ports and clocks for the link machine.
