@@ -14,6 +14,7 @@ mod changes;
 pub mod home;
 pub mod network1;
 pub mod systemd1;
+pub mod view;
 
 pub use changes::Changes;
 

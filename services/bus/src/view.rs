@@ -1,0 +1,156 @@
+//! The status in the household's words: what the page and the command line both show.
+
+use std::time::Duration;
+
+use serde::Serialize;
+use units::Instant;
+
+use crate::home::{HomeStatus, Light, Uplink, UplinkKind, UplinkState};
+
+/// A status as people read it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct View {
+    /// What the light says.
+    pub light: Light,
+    /// The same in two or three words.
+    pub headline: &'static str,
+    /// Why, in one sentence.
+    pub why: String,
+    /// For how long, such as `3 minutes`.
+    pub lasting: String,
+    /// The ways out of the house.
+    pub uplinks: Vec<UplinkView>,
+    /// Which image runs.
+    pub image: ImageView,
+}
+
+/// One way out of the house as people read it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct UplinkView {
+    /// The port's name.
+    pub name: String,
+    /// What kind of connection it is.
+    pub kind: UplinkKind,
+    /// The same in words.
+    pub label: &'static str,
+    /// What it does.
+    pub state: UplinkState,
+    /// The same in words.
+    pub words: &'static str,
+    /// For how long.
+    pub lasting: String,
+}
+
+/// Which image runs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ImageView {
+    /// Its version.
+    pub version: String,
+    /// `gateway` or `dev`.
+    pub variant: String,
+    /// What an owner should know about this variant, or an empty text.
+    pub note: &'static str,
+}
+
+impl View {
+    /// What `status` means to a reader at `now`.
+    #[must_use]
+    pub fn of(status: &HomeStatus, now: Instant) -> Self {
+        let since = |micros| lasting(now.saturating_since(Instant::from_micros(micros)));
+        let uplink = |uplink: &Uplink| UplinkView {
+            name: uplink.name.clone(),
+            kind: uplink.kind,
+            label: label(uplink.kind),
+            state: uplink.state,
+            words: words(uplink.state),
+            lasting: since(uplink.since),
+        };
+        Self {
+            light: status.light,
+            headline: headline(status.light),
+            why: status.light_why.clone(),
+            lasting: since(status.light_since),
+            uplinks: status.uplinks.iter().map(uplink).collect(),
+            image: ImageView {
+                version: status.image_version.clone(),
+                variant: status.image_variant.clone(),
+                note: note(&status.image_variant),
+            },
+        }
+    }
+}
+
+fn headline(light: Light) -> &'static str {
+    match light {
+        Light::Starting => "Starting",
+        Light::Serving => "All is well",
+        Light::NeedsYou => "Needs you",
+        Light::Unknown => "No word yet",
+    }
+}
+
+fn label(kind: UplinkKind) -> &'static str {
+    match kind {
+        UplinkKind::Broadband => "Broadband",
+        UplinkKind::Starlink => "Starlink",
+        UplinkKind::Unknown => "Another line",
+    }
+}
+
+fn words(state: UplinkState) -> &'static str {
+    match state {
+        UplinkState::InUse => "in use",
+        UplinkState::Ready => "ready",
+        UplinkState::Connecting => "connecting",
+        UplinkState::Unplugged => "no cable",
+        UplinkState::Missing => "port not found",
+        UplinkState::Unknown => "not known",
+    }
+}
+
+fn note(variant: &str) -> &'static str {
+    match variant {
+        "gateway" => "",
+        "dev" => "Development image: it has a shell. Not for a house.",
+        _ => "This image does not say what it is.",
+    }
+}
+
+/// A span in the largest unit that fits, rounded down: what a person would say.
+fn lasting(span: Duration) -> String {
+    const STEPS: [(u64, &str); 3] = [(86_400, "day"), (3_600, "hour"), (60, "minute")];
+    let seconds = span.as_secs();
+    for (length, unit) in STEPS {
+        let count = seconds / length;
+        if count > 0 {
+            return format!("{count} {unit}{}", if count == 1 { "" } else { "s" });
+        }
+    }
+    String::from("less than a minute")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_are_said_as_people_say_them() {
+        let said = |seconds| lasting(Duration::from_secs(seconds));
+        assert_eq!(said(0), "less than a minute");
+        assert_eq!(said(59), "less than a minute");
+        assert_eq!(said(60), "1 minute");
+        assert_eq!(said(3_599), "59 minutes");
+        assert_eq!(said(7_200), "2 hours");
+        assert_eq!(said(86_399), "23 hours");
+        assert_eq!(said(86_400), "1 day");
+        assert_eq!(said(86_400 * 400), "400 days");
+    }
+
+    #[test]
+    fn only_the_gateway_image_needs_no_note() {
+        assert_eq!(note("gateway"), "");
+        for variant in ["dev", "unknown", ""] {
+            assert!(!note(variant).is_empty(), "{variant:?} must be said on the page");
+        }
+    }
+}
