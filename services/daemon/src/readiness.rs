@@ -1,4 +1,4 @@
-//! Telling systemd that we are ready, alive and stopping (sd_notify(3)).
+//! Telling systemd that we are ready, alive and stopping (`sd_notify(3)`).
 //!
 //! [`Watchdog`] has no task of its own. The daemon's main loop waits for [`Watchdog::due`] beside
 //! everything else it waits for and then calls [`Watchdog::feed`]; a loop that is stuck does not

@@ -1,4 +1,4 @@
-//! The sockets that systemd listens on for us (sd_listen_fds(3)).
+//! The sockets that systemd listens on for us (`sd_listen_fds(3)`).
 
 use std::io;
 use std::net::TcpListener;
