@@ -1,0 +1,223 @@
+//! The light table. The highest active row wins, so a lesser trouble never hides a greater one and
+//! "all is well" is what is left when no row above it is active.
+//!
+//! | row | light | active when |
+//! |---|---|---|
+//! | stopping | starting | the box is going down |
+//! | starting | starting | the box has not settled since this program started |
+//! | blind | needs you | the evidence is older than [`FRESH`](crate::house::FRESH) |
+//! | offline | needs you | no uplink could carry the house's traffic |
+//! | home port | needs you | the home network's port has no live cable |
+//! | failed | needs you | a unit has failed |
+//! | stuck | needs you | the boot never ended, or ended in a rescue shell |
+//! | serving | serving | otherwise |
+
+use crate::port::Role;
+use crate::reading::{LinkState, SystemState};
+use crate::uplink::UplinkState;
+
+/// What the light says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Light {
+    /// The box is coming up or going down; nobody has to do anything.
+    Starting,
+    /// The house is served.
+    Serving,
+    /// Somebody has to do something.
+    NeedsYou,
+}
+
+/// A row of the table. The order of the variants is the order of the rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Row {
+    /// The box is going down.
+    Stopping,
+    /// The box has not settled since this program started.
+    Starting,
+    /// Nothing recent is known.
+    Blind,
+    /// No uplink could carry the house's traffic.
+    Offline,
+    /// The home network's port has no live cable.
+    HomePort,
+    /// A unit has failed.
+    Failed,
+    /// The boot never ended, or ended in a rescue shell.
+    Stuck,
+    /// None of the above.
+    Serving,
+}
+
+impl Row {
+    /// Every row, highest first.
+    pub const ALL: [Self; 8] = [
+        Self::Stopping,
+        Self::Starting,
+        Self::Blind,
+        Self::Offline,
+        Self::HomePort,
+        Self::Failed,
+        Self::Stuck,
+        Self::Serving,
+    ];
+
+    /// What the light says in this row.
+    #[must_use]
+    pub const fn light(self) -> Light {
+        match self {
+            Self::Stopping | Self::Starting => Light::Starting,
+            Self::Blind | Self::Offline | Self::HomePort | Self::Failed | Self::Stuck => {
+                Light::NeedsYou
+            }
+            Self::Serving => Light::Serving,
+        }
+    }
+
+    fn is_active(self, facts: &Facts<'_>) -> bool {
+        match self {
+            Self::Stopping => facts.fresh && facts.system == SystemState::Stopping,
+            Self::Starting => !facts.settled,
+            Self::Blind => !facts.fresh,
+            Self::Offline => !facts.uplinks.iter().any(|(_, state)| state.is_online()),
+            Self::HomePort => facts
+                .home
+                .iter()
+                .any(|state| matches!(state, LinkState::Unplugged | LinkState::Missing)),
+            Self::Failed => !facts.failed.is_empty(),
+            Self::Stuck => facts.system != SystemState::Up,
+            Self::Serving => true,
+        }
+    }
+}
+
+/// What the table is asked about.
+#[derive(Clone, Debug)]
+pub struct Facts<'a> {
+    /// Whether both the network and the services were seen recently.
+    pub fresh: bool,
+    /// Whether the box has come up, or has had the time for it.
+    pub settled: bool,
+    /// How far the system has come.
+    pub system: SystemState,
+    /// The units that have failed.
+    pub failed: &'a [String],
+    /// The home network's ports.
+    pub home: Vec<LinkState>,
+    /// The ways out of the house, in order of preference.
+    pub uplinks: Vec<(Role, UplinkState)>,
+}
+
+/// The highest active row, and its sentence.
+#[must_use]
+pub fn judge(facts: &Facts<'_>) -> (Row, String) {
+    let active = Row::ALL.into_iter().find(|row| row.is_active(facts));
+    let row = active.expect("the last row is always active");
+    (row, sentence(row, facts))
+}
+
+fn sentence(row: Row, facts: &Facts<'_>) -> String {
+    let plain = match row {
+        Row::Stopping => "The box is shutting down or restarting.",
+        Row::Starting => starting(facts),
+        Row::Blind => {
+            "The box has lost sight of itself. If this stays for a minute, pull its power plug, \
+             wait ten seconds and plug it in again."
+        }
+        Row::Offline => return offline(&facts.uplinks),
+        Row::HomePort => {
+            "No live cable arrives at the box's home port. Check the cable between the box and \
+             the house."
+        }
+        Row::Failed => return failed(facts.failed),
+        Row::Stuck => {
+            "The box could not finish starting. Pull its power plug, wait ten seconds and plug it \
+             in again."
+        }
+        Row::Serving => return serving(&facts.uplinks),
+    };
+    plain.to_owned()
+}
+
+fn starting(facts: &Facts<'_>) -> &'static str {
+    let online = facts.uplinks.iter().any(|(_, state)| state.is_online());
+    if !facts.fresh {
+        "The box is waking up."
+    } else if online {
+        "The box is starting. The house is already online."
+    } else {
+        "The box is starting and looking for the internet."
+    }
+}
+
+/// "The house is offline: broadband has no cable and Starlink is not answering. …"
+fn offline(uplinks: &[(Role, UplinkState)]) -> String {
+    let causes: Vec<String> = uplinks
+        .iter()
+        .map(|(role, state)| format!("{} {}", role.called(), trouble(*state)))
+        .collect();
+    if causes.is_empty() {
+        return String::from("The house is offline: this box has no port for an internet line.");
+    }
+    let unplugged = uplinks.iter().any(|(_, state)| *state == UplinkState::Unplugged);
+    let advice = if unplugged {
+        "Check the cables and the power of the modem and the dish."
+    } else {
+        "Switch the modem and the dish off and on again; the provider may have an outage."
+    };
+    format!("The house is offline: {}. {advice}", causes.join(" and "))
+}
+
+fn trouble(state: UplinkState) -> &'static str {
+    match state {
+        UplinkState::InUse | UplinkState::Ready => "is online",
+        UplinkState::Connecting => "is plugged in but not answering",
+        UplinkState::Unplugged => "has no live cable",
+        UplinkState::Missing => "has lost its port",
+        UplinkState::Unknown => "is in an unknown state",
+    }
+}
+
+fn failed(units: &[String]) -> String {
+    let name = |unit: &String| unit.split('.').next().unwrap_or_default().to_owned();
+    let (parts, have) = match units {
+        [one] => (format!("A part of the box ({})", name(one)), "has"),
+        [first, ..] => {
+            (format!("{} parts of the box ({} and others)", units.len(), name(first)), "have")
+        }
+        [] => (String::from("A part of the box"), "has"),
+    };
+    format!(
+        "{parts} {have} stopped. Pull the box's power plug, wait ten seconds and plug it in again."
+    )
+}
+
+/// "The house is online through broadband, with Starlink ready." and its lesser sisters.
+fn serving(uplinks: &[(Role, UplinkState)]) -> String {
+    let called = |state: UplinkState| {
+        uplinks.iter().find(|(_, s)| *s == state).map(|(role, _)| role.called())
+    };
+    let carrier = called(UplinkState::InUse).unwrap_or("an unknown line");
+    let down = uplinks.iter().find(|(_, state)| !state.is_online());
+    let first_is_down = uplinks.first().is_some_and(|(_, state)| !state.is_online());
+    match (down, called(UplinkState::Ready)) {
+        (Some((role, _)), _) if first_is_down => {
+            let name = capital(role.called());
+            format!("{name} is down; the house is online through {carrier}.")
+        }
+        (Some((role, _)), _) => {
+            format!(
+                "The house is online through {carrier}. {} is not available.",
+                capital(role.called())
+            )
+        }
+        (None, Some(ready)) => {
+            format!("The house is online through {carrier}, with {ready} ready.")
+        }
+        (None, None) => format!("The house is online through {carrier}."),
+    }
+}
+
+fn capital(word: &str) -> String {
+    let mut letters = word.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}
