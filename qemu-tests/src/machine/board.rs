@@ -43,6 +43,7 @@ pub struct Kernel {
     /// The board's part of the kernel command line.
     pub command_line: String,
     /// Modules that find the disk and arm the watchdog.
+    #[serde(default)]
     pub initrd_modules: Vec<String>,
     /// Modules the image leaves out.
     #[serde(default)]
