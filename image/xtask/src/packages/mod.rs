@@ -35,7 +35,7 @@ pub(crate) use self::cache::require_space;
 pub(crate) use self::lock::LockedPackage;
 pub(crate) use self::places::Places;
 pub(crate) use self::resolve::RELEASE;
-pub(crate) use self::sets::PackageName;
+pub(crate) use self::sets::{PackageName, read_all as read_sets};
 pub(crate) use self::sha256::Sha256Hex;
 
 /// Which packages to obtain.

@@ -1,0 +1,133 @@
+//! Compiles the services inside the tools root: the same bytes whoever builds them, and where.
+//!
+//! The toolchain is the host's copy of the pinned one, at `/toolchain`; the sources are at `/src`,
+//! the crates at `/cargo`, what comes out at `/target`. C library and linker scripts are those of
+//! the tools root, so a service needs no newer glibc than the image has.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail, ensure};
+use serde::Deserialize;
+
+use super::{Network, ToolsRoot};
+use crate::output;
+use crate::packages::Places;
+use crate::settings;
+
+/// The profile of the root manifest that fixes everything that could vary.
+const PROFILE: &str = "image";
+
+/// What the image runs on.
+const TARGET: &str = "x86_64-unknown-linux-gnu";
+
+/// `rust-toolchain.toml`, as far as it matters here.
+#[derive(Deserialize)]
+struct ToolchainFile {
+    toolchain: Toolchain,
+}
+
+#[derive(Deserialize)]
+struct Toolchain {
+    channel: String,
+}
+
+/// Compiles the named crates and returns the folder with their binaries.
+///
+/// # Errors
+/// The pinned toolchain is not installed, a crate cannot be downloaded, or the compiler fails; its
+/// own messages are on the terminal then.
+pub(crate) fn compile(places: &Places, tools: &ToolsRoot, crates: &[&str]) -> Result<PathBuf> {
+    let toolchain = toolchain(&places.workspace)?;
+    let registry = fetch(&places.workspace)?;
+    let target = places.workspace.join("target/services");
+    std::fs::create_dir_all(&target)
+        .with_context(|| format!("cannot make {}", target.display()))?;
+    let _step = output::step(format!("compiling {}", crates.join(", ")));
+    let mut command = tools
+        .enter()
+        .bind_read_only(&toolchain, "/toolchain")
+        .bind_read_only(&places.workspace, "/src")
+        .scratch("/cargo")
+        .bind_read_only(&registry, "/cargo/registry")
+        .bind(&target, "/target")
+        .environment("PATH", "/toolchain/bin:/usr/bin:/bin")
+        .environment("CARGO_HOME", "/cargo")
+        .environment("CARGO_ENCODED_RUSTFLAGS", flags(&registry)?.join("\x1f"))
+        .network(Network::None)
+        .working_directory("/src")
+        .command("/toolchain/bin/cargo");
+    command.args(["build", "--locked", "--offline", "--quiet", "--target-dir", "/target"]);
+    command.args(["--profile", PROFILE, "--target", TARGET]);
+    for name in crates {
+        command.args(["--package", name]);
+    }
+    ensure!(command.status()?.success(), "compiling {} failed", crates.join(", "));
+    Ok(target.join(TARGET).join(PROFILE))
+}
+
+/// No path of this machine, and none that depends on which mirror of crates.io it uses, may
+/// reach a binary.
+fn flags(registry: &Path) -> Result<Vec<String>> {
+    let mut flags = vec![
+        "--remap-path-prefix=/src=porchlight".to_owned(),
+        "--remap-path-prefix=/cargo=cargo".to_owned(),
+        "--remap-path-prefix=/toolchain=rust".to_owned(),
+    ];
+    let sources = registry.join("src");
+    let entries = std::fs::read_dir(&sources)
+        .with_context(|| format!("cargo fetch left nothing in {}", sources.display()))?;
+    let mut names = entries
+        .map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()))
+        .collect::<Result<Vec<String>>>()?;
+    names.sort();
+    // The last matching prefix wins, so the longer one comes after `/cargo`.
+    flags.extend(
+        names.iter().map(|name| format!("--remap-path-prefix=/cargo/registry/src/{name}=crates")),
+    );
+    Ok(flags)
+}
+
+/// The folder of the pinned toolchain.
+fn toolchain(workspace: &Path) -> Result<PathBuf> {
+    let file: ToolchainFile = settings::read(&workspace.join("rust-toolchain.toml"))?;
+    let channel = file.toolchain.channel;
+    let missing = || {
+        format!(
+            "Rust {channel}, which rust-toolchain.toml pins, is not installed: \
+             `rustup toolchain install {channel} --profile minimal` installs it"
+        )
+    };
+    let version = rustc(workspace, "--version").with_context(missing)?;
+    if version.split_whitespace().nth(1) != Some(&channel) {
+        bail!("{}; this is {version}", missing());
+    }
+    Ok(PathBuf::from(rustc(workspace, "--print=sysroot")?))
+}
+
+fn rustc(workspace: &Path, argument: &str) -> Result<String> {
+    let output = Command::new("rustc").arg(argument).current_dir(workspace).output()?;
+    ensure!(
+        output.status.success(),
+        "rustc {argument}: {}",
+        String::from_utf8_lossy(&output.stderr).trim()
+    );
+    Ok(String::from_utf8(output.stdout)?.trim().to_owned())
+}
+
+/// Downloads the locked crates with the host's cargo, and returns its registry folder.
+fn fetch(workspace: &Path) -> Result<PathBuf> {
+    let status = Command::new("cargo")
+        .args(["fetch", "--locked", "--quiet", "--target", TARGET])
+        .current_dir(workspace)
+        .status()
+        .context("cannot run cargo")?;
+    ensure!(
+        status.success(),
+        "cannot fetch the crates of Cargo.lock: check the network, then run again"
+    );
+    let home = std::env::var_os("CARGO_HOME")
+        .map(PathBuf::from)
+        .or_else(|| std::env::var_os("HOME").map(|home| Path::new(&home).join(".cargo")));
+    Ok(home.context("neither CARGO_HOME nor HOME is set")?.join("registry"))
+}

@@ -1,0 +1,140 @@
+//! Runs a program inside the tools root, in a sandbox that looks the same on every machine.
+//!
+//! The program sees the tree read-only at fixed paths, a cleared environment, umask 022, itself as
+//! root with every capability of its own user namespace, no network, its own process ids, and
+//! whatever the caller binds. It dies with this process.
+
+use std::ffi::{OsStr, OsString};
+use std::path::Path;
+use std::process::Command;
+
+/// What programs find on their path.
+const PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// Opens the ownership filter as the descriptor that bubblewrap is told of, and fixes the umask,
+/// which it passes on. A shell does both without unsafe code.
+const LAUNCH: &str = r#"umask 022; filter=$1; shift; exec bwrap --seccomp 9 "$@" 9<"$filter""#;
+
+/// Which network the program sees.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Network {
+    /// A loopback of its own, and nothing else.
+    None,
+    /// That of the caller, whichever that is.
+    Host,
+}
+
+/// One program to be run inside; made by `ToolsRoot::enter`.
+#[derive(Clone, Debug)]
+pub(crate) struct Enter {
+    filter: OsString,
+    arguments: Vec<OsString>,
+    network: Network,
+}
+
+impl Enter {
+    pub(super) fn new(tree: &Path, filter: &Path) -> Self {
+        let mut enter =
+            Self { filter: filter.into(), arguments: Vec::new(), network: Network::None };
+        enter.push(["--die-with-parent", "--unshare-pid", "--unshare-ipc", "--unshare-uts"]);
+        enter.push(["--unshare-user", "--uid", "0", "--gid", "0", "--cap-add", "ALL"]);
+        enter.push(["--hostname", "porchlight", "--clearenv"]);
+        // A root of our own rather than the tree's: any mount point can be made in it.
+        for folder in ["usr", "etc", "var"] {
+            enter.add(
+                "--ro-bind",
+                tree.join(folder).as_os_str(),
+                OsStr::new(&format!("/{folder}")),
+            );
+        }
+        for (target, link) in [
+            ("usr/bin", "/bin"),
+            ("usr/sbin", "/sbin"),
+            ("usr/lib", "/lib"),
+            ("usr/lib64", "/lib64"),
+        ] {
+            enter.push(["--symlink", target, link]);
+        }
+        enter.push(["--proc", "/proc", "--dev", "/dev", "--dir", "/root"]);
+        enter.push(["--tmpfs", "/tmp", "--tmpfs", "/run", "--tmpfs", "/var/tmp"]);
+        enter
+            .environment("PATH", PATH)
+            .environment("HOME", "/root")
+            .environment("LC_ALL", "C.UTF-8")
+            .environment("TZ", "UTC")
+    }
+
+    fn push<const N: usize>(&mut self, arguments: [&str; N]) {
+        self.arguments.extend(arguments.map(OsString::from));
+    }
+
+    fn add(&mut self, option: &str, first: &OsStr, second: &OsStr) {
+        self.arguments.extend([option.into(), first.to_owned(), second.to_owned()]);
+    }
+
+    /// Shows a host path inside, for reading and writing.
+    #[must_use]
+    pub(crate) fn bind(mut self, host: impl AsRef<Path>, guest: impl AsRef<Path>) -> Self {
+        self.add("--bind", host.as_ref().as_os_str(), guest.as_ref().as_os_str());
+        self
+    }
+
+    /// Shows a host path inside, for reading.
+    #[must_use]
+    pub(crate) fn bind_read_only(
+        mut self,
+        host: impl AsRef<Path>,
+        guest: impl AsRef<Path>,
+    ) -> Self {
+        self.add("--ro-bind", host.as_ref().as_os_str(), guest.as_ref().as_os_str());
+        self
+    }
+
+    /// Shows a device at its own path, if the host has it.
+    #[must_use]
+    pub(crate) fn device(mut self, path: impl AsRef<Path>) -> Self {
+        let path = path.as_ref().as_os_str();
+        self.add("--dev-bind-try", path, path);
+        self
+    }
+
+    /// An empty writable folder that is gone afterwards. It lives in memory.
+    #[must_use]
+    pub(crate) fn scratch(mut self, guest: impl AsRef<Path>) -> Self {
+        self.arguments.extend(["--tmpfs".into(), guest.as_ref().into()]);
+        self
+    }
+
+    /// Sets a variable; nothing of the caller's environment is passed on by itself.
+    #[must_use]
+    pub(crate) fn environment(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
+        self.add("--setenv", OsStr::new(name), value.as_ref());
+        self
+    }
+
+    /// Chooses the network; without a call there is none.
+    #[must_use]
+    pub(crate) fn network(mut self, network: Network) -> Self {
+        self.network = network;
+        self
+    }
+
+    /// Where the program starts.
+    #[must_use]
+    pub(crate) fn working_directory(mut self, guest: impl AsRef<Path>) -> Self {
+        self.arguments.extend(["--chdir".into(), guest.as_ref().into()]);
+        self
+    }
+
+    /// The command, to which the caller adds the program's own arguments. Binding a host path
+    /// that does not exist shows when it runs: bubblewrap then fails and names the path.
+    pub(crate) fn command(self, program: impl AsRef<OsStr>) -> Command {
+        let mut command = Command::new("sh");
+        command.args(["-c", LAUNCH, "enter"]).arg(self.filter).args(self.arguments);
+        if self.network == Network::None {
+            command.arg("--unshare-net");
+        }
+        command.arg("--").arg(program);
+        command
+    }
+}
