@@ -14,6 +14,7 @@ const FIRST_ROOT_PORT: usize = 0x2;
 const DISK_ADDRESS: usize = 0x10;
 const SERIAL_ADDRESS: usize = 0x11;
 const RANDOM_ADDRESS: usize = 0x12;
+const WATCHDOG_ADDRESS: usize = 0x13;
 
 /// Root ports must stay in front of the disk.
 pub(super) const MAX_PORTS: usize = DISK_ADDRESS - FIRST_ROOT_PORT;
@@ -77,7 +78,14 @@ pub(super) fn arguments(wiring: &Wiring<'_>) -> Vec<String> {
         add(&mut arguments, port(wiring.board, index, cable));
     }
     add(&mut arguments, lines_out(wiring));
-    add(&mut arguments, [("-device", format!("virtio-rng-pci,addr={RANDOM_ADDRESS:#x}"))]);
+    add(
+        &mut arguments,
+        [
+            ("-device", format!("virtio-rng-pci,addr={RANDOM_ADDRESS:#x}")),
+            // Kernels for virtual machines have a driver for this one only.
+            ("-device", format!("i6300esb,addr={WATCHDOG_ADDRESS:#x}")),
+        ],
+    );
     if let Some(clock) = wiring.clock {
         add(&mut arguments, [("-rtc", format!("base={clock}"))]);
     }
@@ -104,7 +112,7 @@ fn machine(wiring: &Wiring<'_>) -> Vec<String> {
         ("-machine", machine.to_owned()),
         ("-m", qemu.memory_mib.get().to_string()),
         ("-smp", qemu.cpus.get().to_string()),
-        // The chip set's watchdog resets the box, as it does on a real board.
+        // A watchdog that is not fed resets the box: the chip set's, and the one added below.
         ("-global", "ICH9-LPC.noreboot=false".to_owned()),
         ("-action", "watchdog=reset".to_owned()),
     ];
