@@ -7,6 +7,7 @@ use super::accelerator::Accelerator;
 use super::board::{Board, DiskDevice, MachineType};
 use super::firmware::Firmware;
 use super::{guest_agent, record_port};
+use crate::emulator::port::QemuPort;
 use std::path::{Path, PathBuf};
 
 /// The device number of the first root port; 0 is the host bridge, 1 QEMU's place for graphics.
@@ -19,15 +20,6 @@ const WATCHDOG_ADDRESS: usize = 0x13;
 /// Root ports must stay in front of the disk.
 pub(super) const MAX_PORTS: usize = DISK_ADDRESS - FIRST_ROOT_PORT;
 
-/// A cable: the guest's port, and the pair of UNIX datagram sockets at its other end.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Cable {
-    /// Bound by QEMU.
-    pub qemu_path: PathBuf,
-    /// Bound by the world; while nobody is there, frames are lost, as in a cable that ends nowhere.
-    pub world_path: PathBuf,
-}
-
 /// All that goes into one command line.
 #[derive(Debug)]
 pub(super) struct Wiring<'a> {
@@ -38,7 +30,7 @@ pub(super) struct Wiring<'a> {
     /// swtpm's control socket.
     pub(super) tpm: Option<&'a Path>,
     /// One for each of the board's ports, in its order.
-    pub(super) cables: &'a [Cable],
+    pub(super) cables: &'a [QemuPort],
     /// What the clock chip shows at power-on, as QEMU's `-rtc base=` takes it.
     pub(super) clock: Option<&'a str>,
     /// Where we listen for QMP, the guest agent and records; QEMU connects.
@@ -147,7 +139,7 @@ fn tpm(socket: &Path) -> [(&'static str, String); 3] {
     ]
 }
 
-fn port(board: &Board, index: usize, cable: &Cable) -> [(&'static str, String); 3] {
+fn port(board: &Board, index: usize, cable: &QemuPort) -> [(&'static str, String); 3] {
     let port = &board.ports[index];
     let (name, number) = (&port.name, index + 1);
     let root = format!(

@@ -24,12 +24,12 @@ pub mod record_port;
 pub mod spec;
 mod tpm;
 
-pub use command_line::Cable;
 pub use image::{Image, Variant};
 pub use installation::Installation;
 pub use line_socket::LineError;
 pub use spec::MachineSpec;
 
+use crate::emulator::port::QemuPort;
 use anyhow::{Context, Result, ensure};
 use command_line::{Sockets, Wiring};
 use console::Console;
@@ -237,8 +237,8 @@ impl Machine {
 }
 
 /// A cable whose far end nobody has plugged in.
-fn ends_nowhere(run: &Path, port: &str) -> Cable {
-    Cable {
+fn ends_nowhere(run: &Path, port: &str) -> QemuPort {
+    QemuPort {
         qemu_path: run.join(format!("{port}.qemu")),
         world_path: run.join(format!("{port}.world")),
     }

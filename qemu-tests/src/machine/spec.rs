@@ -1,8 +1,8 @@
 //! What a box is started with.
 use super::board::{Board, MemoryMib};
-use super::command_line::Cable;
 use super::image::{Image, Variant};
 use super::installation::Installation;
+use crate::emulator::port::QemuPort;
 use anyhow::Result;
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ pub struct MachineSpec {
     pub(super) board: Board,
     pub(super) variant: Variant,
     pub(super) installation: Installation,
-    pub(super) cables: BTreeMap<String, Cable>,
+    pub(super) cables: BTreeMap<String, QemuPort>,
     pub(super) clock: Option<String>,
     pub(super) tpm: bool,
 }
@@ -41,7 +41,7 @@ impl MachineSpec {
 
     /// Plugs a cable into the port of this name.
     #[must_use]
-    pub fn cable(mut self, port: &str, cable: Cable) -> Self {
+    pub fn cable(mut self, port: &str, cable: QemuPort) -> Self {
         self.cables.insert(port.to_owned(), cable);
         self
     }

@@ -1,14 +1,13 @@
 //! A TPM 2.0: swtpm, one process for each boot, its memory kept in a folder for each box.
 use super::process::Process;
-use anyhow::{Context, Result, bail};
+use crate::wait::wait_until;
+use anyhow::{Context, Result};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// swtpm needs about 10 ms to open its socket; more means that the host is overloaded.
 const READY_WITHIN: Duration = Duration::from_secs(30);
-const LOOK_EVERY: Duration = Duration::from_millis(5);
 
 /// A running TPM; dropping it stops it.
 #[derive(Debug)]
@@ -29,14 +28,11 @@ impl Tpm {
         command.arg("--tpmstate").arg(format!("dir={}", state.display()));
         command.arg("--ctrl").arg(format!("type=unixio,path={}", socket.display()));
         let mut process = Process::start(&mut command, &run.join("swtpm.log"))?;
-        let deadline = Instant::now() + READY_WITHIN;
-        while !socket.exists() {
-            process.check_alive()?;
-            if Instant::now() >= deadline {
-                bail!("swtpm opened no socket in {READY_WITHIN:?}: {}", process.complaint());
-            }
-            thread::sleep(LOOK_EVERY);
-        }
+        let opened = || match process.check_alive() {
+            Ok(()) => socket.exists().then_some(Ok(())),
+            Err(error) => Some(Err(error)),
+        };
+        wait_until("swtpm to open its socket", READY_WITHIN, String::new, opened)??;
         Ok(Self { _process: process, socket })
     }
 
