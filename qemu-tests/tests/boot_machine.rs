@@ -1,6 +1,7 @@
 //! The QEMU driver itself, on a box whose disk is empty: firmware, TPM, QMP, carrier, power.
 //!
 //! Needs the tools root but no image; `cargo xtask test --tier qemu` runs it there.
+use qemu_tests::emulator::port::QemuPort;
 use qemu_tests::machine::{Image, LineError, Machine, MachineSpec, Variant, accelerator};
 use qemu_tests::machine::{qmp::QmpError, record_port::RecordError};
 use std::fs::{self, File};
@@ -54,13 +55,18 @@ fn a_box_without_a_system_stays_in_its_firmware() {
     for (nic, disk) in [("virtio-net-pci", "virtio-blk-pci"), ("e1000e", "nvme")] {
         let empty = EmptyBox::new(nic, disk);
         let image = empty.image();
-        let mut machine = Machine::start(MachineSpec::factory_new(&image).unwrap()).unwrap();
+        let cable = QemuPort {
+            qemu_path: empty.folder.path().join("lan0.qemu"),
+            world_path: empty.folder.path().join("lan0.world"),
+        };
+        let spec = MachineSpec::factory_new(&image).unwrap().cable("lan0", cable.clone());
+        let mut machine = Machine::start(spec).unwrap();
         assert_eq!(machine.qmp().status().unwrap(), "running");
 
-        machine.set_carrier("broadband0", false).unwrap();
-        machine.set_carrier("broadband0", true).unwrap();
-        let error = machine.set_carrier("starlink0", false).unwrap_err();
-        assert!(matches!(error.downcast_ref(), Some(QmpError::Refused { .. })), "{error:#}");
+        machine.carrier().set("broadband0", false).unwrap();
+        machine.carrier().set("broadband0", true).unwrap();
+        let error = machine.carrier().set("starlink0", false).unwrap_err();
+        assert!(matches!(error, QmpError::Refused { .. }), "{error}");
 
         machine.qmp().reset().unwrap();
         machine.qmp().wait_event("RESET", FIRMWARE_WITHIN).unwrap();
@@ -72,8 +78,8 @@ fn a_box_without_a_system_stays_in_its_firmware() {
         // What the firmware and the TPM remember survives a power cut, and starts again.
         let installation = machine.cut_power();
         assert!(!is_empty(&installation.folder().join("tpm")), "the TPM kept nothing");
-        let mut machine = Machine::start(MachineSpec::again(&image, installation)).unwrap();
+        let spec = MachineSpec::again(&image, installation).cable("lan0", cable);
+        let machine = Machine::start(spec).unwrap();
         assert_eq!(machine.qmp().status().unwrap(), "running");
-        drop(machine);
     }
 }

@@ -9,6 +9,7 @@
 //! [`Installation`], which each way of switching off gives back.
 pub mod accelerator;
 pub mod board;
+mod carrier;
 pub mod command_line;
 pub mod console;
 pub mod disk;
@@ -24,6 +25,7 @@ pub mod record_port;
 pub mod spec;
 mod tpm;
 
+pub use carrier::CarrierSwitch;
 pub use image::{Image, Variant};
 pub use installation::Installation;
 pub use line_socket::LineError;
@@ -31,6 +33,7 @@ pub use spec::MachineSpec;
 
 use crate::emulator::port::QemuPort;
 use anyhow::{Context, Result, ensure};
+use carrier::SharedQmp;
 use command_line::{Sockets, Wiring};
 use console::Console;
 use guest_agent::GuestAgent;
@@ -42,6 +45,7 @@ use record_port::RecordPort;
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::process::Command;
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use tpm::Tpm;
@@ -66,7 +70,7 @@ pub struct Machine {
     // Fields are dropped in this order: QEMU first, then what it talks to.
     qemu: Process,
     tpm: Option<Tpm>,
-    qmp: Qmp,
+    qmp: SharedQmp,
     agent: GuestAgent,
     records: RecordPort,
     console: Console,
@@ -128,7 +132,7 @@ impl Machine {
         Ok(Self {
             qemu,
             tpm,
-            qmp: Qmp::negotiate(qmp)?,
+            qmp: Arc::new(Mutex::new(Qmp::negotiate(qmp)?)),
             agent: GuestAgent::new(agent),
             records: RecordPort::new(record),
             console: Console::new(&console_log),
@@ -146,8 +150,8 @@ impl Machine {
     }
 
     /// QEMU's machine protocol.
-    pub fn qmp(&mut self) -> &mut Qmp {
-        &mut self.qmp
+    pub fn qmp(&self) -> MutexGuard<'_, Qmp> {
+        carrier::lock(&self.qmp)
     }
 
     /// The guest agent; nobody answers in a `gateway` image.
@@ -167,12 +171,10 @@ impl Machine {
         self.folder.path().join("console")
     }
 
-    /// Plugs or pulls the cable of a port, as the guest sees it.
-    ///
-    /// # Errors
-    /// When the board has no such port.
-    pub fn set_carrier(&mut self, port: &str, up: bool) -> Result<()> {
-        Ok(self.qmp.set_link(&command_line::nic_id(port), up)?)
+    /// Plugs and pulls the box's cables.
+    #[must_use]
+    pub fn carrier(&self) -> CarrierSwitch {
+        CarrierSwitch::new(&self.qmp)
     }
 
     /// The next self-check record; in vain, the error tells the state of the guest.
@@ -226,8 +228,9 @@ impl Machine {
     /// # Errors
     /// When it is still on after `within`.
     pub fn shut_down(mut self, within: Duration) -> Result<Installation> {
-        self.qmp.press_power_button()?;
-        if let Err(error) = self.qmp.wait_closed(within) {
+        self.qmp().press_power_button()?;
+        let off = self.qmp().wait_closed(within);
+        if let Err(error) = off {
             let state = self.explain();
             return Err(error).with_context(|| format!("the box stays on\n{state}"));
         }
