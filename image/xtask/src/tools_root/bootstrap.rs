@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
+use super::enter::bubblewrap;
 use crate::output;
 use crate::packages::{Obtained, RELEASE, require_space};
 
@@ -18,9 +19,6 @@ const TREE_BYTES: u64 = 1_300_000_000;
 
 /// Lines of mmdebstrap's log that are shown when it fails.
 const LOG_LINES: usize = 20;
-
-/// As in `enter`: the filter's descriptor and the umask.
-const LAUNCH: &str = r#"umask 022; filter=$1; shift; exec bwrap --seccomp 9 "$@" 9<"$filter""#;
 
 /// Files that no build reads.
 const LEFT_OUT: [&str; 4] =
@@ -35,8 +33,7 @@ pub(super) fn build(trees: &Path, tree: &Path, filter: &Path, from: &Obtained) -
     let _step = output::step("making the tools root, a Debian 13 of its own");
     let scratch = tempfile::Builder::new().prefix(UNFINISHED).tempdir_in(trees)?;
     let log = trees.join("log");
-    let mut command = Command::new("sh");
-    command.args(["-c", LAUNCH, "bootstrap"]).arg(filter);
+    let mut command = bubblewrap(filter.as_os_str());
     sandbox(&mut command, scratch.path(), &from.repository);
     mmdebstrap(&mut command, from);
     let written = File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
@@ -59,10 +56,7 @@ pub(super) fn build(trees: &Path, tree: &Path, filter: &Path, from: &Obtained) -
 /// The host's files, a place to write, the packages; no network, and the same for everybody.
 fn sandbox(command: &mut Command, scratch: &Path, repository: &Path) {
     command
-        .args(["--die-with-parent", "--unshare-pid", "--unshare-ipc", "--unshare-net"])
-        .args(["--unshare-user", "--uid", "0", "--gid", "0", "--cap-add", "ALL", "--clearenv"])
-        .args(["--setenv", "PATH", "/usr/sbin:/usr/bin:/sbin:/bin", "--setenv", "HOME", "/tmp"])
-        .args(["--setenv", "LC_ALL", "C.UTF-8", "--setenv", "SOURCE_DATE_EPOCH", "0"])
+        .args(["--unshare-net", "--setenv", "HOME", "/tmp", "--setenv", "SOURCE_DATE_EPOCH", "0"])
         .args(["--ro-bind", "/", "/", "--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp"])
         .arg("--bind")
         .args([scratch, Path::new("/tmp/making")])

@@ -1,8 +1,8 @@
 //! Runs a program inside the tools root, in a sandbox that looks the same on every machine.
 //!
-//! The program sees the tree read-only at fixed paths, a cleared environment, umask 022, itself as
-//! root with every capability of its own user namespace, no network, its own process ids, and
-//! whatever the caller binds. It dies with this process.
+//! The program sees the tree read-only at fixed paths, an empty `/var`, a cleared environment,
+//! umask 022, itself as root with every capability of its own user namespace, no network, its own
+//! process ids, and whatever the caller binds. It dies with this process.
 
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
@@ -32,36 +32,38 @@ pub(crate) struct Enter {
     network: Network,
 }
 
+/// bubblewrap with what holds for every program: root of a user namespace of its own, the
+/// ownership filter, own process ids, a cleared environment, umask 022.
+pub(super) fn bubblewrap(filter: &OsStr) -> Command {
+    let mut command = Command::new("sh");
+    command
+        .args(["-c", LAUNCH, "enter"])
+        .arg(filter)
+        .args(["--die-with-parent", "--unshare-pid", "--unshare-ipc", "--unshare-uts"])
+        .args(["--unshare-user", "--uid", "0", "--gid", "0", "--cap-add", "ALL"])
+        .args(["--hostname", "porchlight", "--clearenv", "--setenv", "PATH", PATH])
+        .args(["--setenv", "HOME", "/root", "--setenv", "LC_ALL", "C.UTF-8"])
+        .args(["--setenv", "TZ", "UTC"]);
+    command
+}
+
 impl Enter {
     pub(super) fn new(tree: &Path, filter: &Path) -> Self {
         let mut enter =
             Self { filter: filter.into(), arguments: Vec::new(), network: Network::None };
-        enter.push(["--die-with-parent", "--unshare-pid", "--unshare-ipc", "--unshare-uts"]);
-        enter.push(["--unshare-user", "--uid", "0", "--gid", "0", "--cap-add", "ALL"]);
-        enter.push(["--hostname", "porchlight", "--clearenv"]);
         // A root of our own rather than the tree's: any mount point can be made in it.
-        for folder in ["usr", "etc", "var"] {
-            enter.add(
-                "--ro-bind",
-                tree.join(folder).as_os_str(),
-                OsStr::new(&format!("/{folder}")),
-            );
+        for folder in ["/usr", "/etc"] {
+            let host = tree.join(folder.trim_start_matches('/'));
+            enter.add("--ro-bind", host.as_os_str(), OsStr::new(folder));
         }
-        for (target, link) in [
-            ("usr/bin", "/bin"),
-            ("usr/sbin", "/sbin"),
-            ("usr/lib", "/lib"),
-            ("usr/lib64", "/lib64"),
-        ] {
-            enter.push(["--symlink", target, link]);
+        for folder in ["bin", "sbin", "lib", "lib64"] {
+            enter.add("--symlink", format!("usr/{folder}").as_ref(), format!("/{folder}").as_ref());
         }
         enter.push(["--proc", "/proc", "--dev", "/dev", "--dir", "/root"]);
-        enter.push(["--tmpfs", "/tmp", "--tmpfs", "/run", "--tmpfs", "/var/tmp"]);
+        // What tools keep is nobody's business afterwards: /var starts empty.
+        enter.push(["--tmpfs", "/tmp", "--tmpfs", "/run", "--tmpfs", "/var", "--dir", "/var/tmp"]);
+        enter.push(["--dir", "/var/lib", "--dir", "/var/cache", "--symlink", "/run", "/var/run"]);
         enter
-            .environment("PATH", PATH)
-            .environment("HOME", "/root")
-            .environment("LC_ALL", "C.UTF-8")
-            .environment("TZ", "UTC")
     }
 
     fn push<const N: usize>(&mut self, arguments: [&str; N]) {
@@ -129,8 +131,8 @@ impl Enter {
     /// The command, to which the caller adds the program's own arguments. Binding a host path
     /// that does not exist shows when it runs: bubblewrap then fails and names the path.
     pub(crate) fn command(self, program: impl AsRef<OsStr>) -> Command {
-        let mut command = Command::new("sh");
-        command.args(["-c", LAUNCH, "enter"]).arg(self.filter).args(self.arguments);
+        let mut command = bubblewrap(&self.filter);
+        command.args(self.arguments);
         if self.network == Network::None {
             command.arg("--unshare-net");
         }
