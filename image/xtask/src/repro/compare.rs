@@ -1,8 +1,8 @@
 //! Are two images the same, byte for byte? Where they are not, this names the artefact, the
 //! partition and the file, because "they differ" helps nobody who has to find the leak.
 //!
-//! One thread. Reads both images in pieces of [`bytes::PIECE_BYTES`]; file trees are unpacked into the
-//! caller's scratch folder only for a partition that differs, and removed again.
+//! One thread. Reads both images in pieces of [`bytes::PIECE_BYTES`]; file trees are unpacked
+//! into the caller's scratch folder only for a partition that differs, and removed again.
 mod bytes;
 mod disk;
 mod gpt;
