@@ -71,12 +71,15 @@ impl LineSocket {
     pub(super) fn receive(&mut self, deadline: Instant) -> Result<Vec<u8>, LineError> {
         /// The kernel takes a timeout of zero for "none": ask for the shortest it keeps.
         const SHORTEST: Duration = Duration::from_millis(1);
+        let mut searched = 0;
         loop {
-            if let Some(end) = self.received.iter().position(|&byte| byte == b'\n') {
+            if let Some(found) = self.received[searched..].iter().position(|&byte| byte == b'\n') {
+                let end = searched + found;
                 let mut line: Vec<u8> = self.received.drain(..=end).collect();
                 line.truncate(end);
                 return Ok(line);
             }
+            searched = self.received.len();
             if self.received.len() > MAX_LINE_BYTES {
                 return Err(LineError::TooLong);
             }
