@@ -6,6 +6,7 @@
 mod bytes;
 mod disk;
 mod gpt;
+mod partition;
 mod portable_executable;
 mod tree;
 

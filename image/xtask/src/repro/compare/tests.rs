@@ -156,7 +156,7 @@ fn plant(tree: &Path) {
 }
 
 /// Builds the same image from the same tree, whenever and wherever it is called.
-fn build(root: &Path, bench: &Bench, tree: &Path, image: &Path) {
+fn build(root: &Path, bench: &Bench, tree: &Path, identity: &str, image: &Path) {
     let run = |command: &[&str]| {
         inside(root, bench.folder.path(), command).unwrap();
     };
@@ -179,7 +179,6 @@ fn build(root: &Path, bench: &Bench, tree: &Path, image: &Path) {
         &loader,
         "::",
     ]);
-    let identity = "01020304-0506-0708-090a-0b0c0d0e0f10";
     run(&[
         "mkfs.erofs",
         "--quiet",
@@ -200,6 +199,8 @@ fn build(root: &Path, bench: &Bench, tree: &Path, image: &Path) {
     }
 }
 
+const IDENTITY: &str = "01020304-0506-0708-090a-0b0c0d0e0f10";
+
 /// Differences between the image of a tree and that of the same tree after `change`.
 fn after(root: &Path, change: impl Fn(&Path)) -> Vec<String> {
     let bench = Bench::new();
@@ -207,8 +208,8 @@ fn after(root: &Path, change: impl Fn(&Path)) -> Vec<String> {
     plant(&first);
     plant(&second);
     change(&second);
-    build(root, &bench, &first, &bench.path("one/a.raw"));
-    build(root, &bench, &second, &bench.path("other/a.raw"));
+    build(root, &bench, &first, IDENTITY, &bench.path("one/a.raw"));
+    build(root, &bench, &second, IDENTITY, &bench.path("other/a.raw"));
     bench.differences(&|command| inside(root, bench.folder.path(), command)).unwrap()
 }
 
@@ -258,4 +259,44 @@ fn a_file_that_differs_on_the_esp_is_named() {
     let expected = "a.raw: partition 1 esp (FAT): /loader/loader.conf: its content differs from \
                     byte 8 on";
     assert_eq!(list, [expected]);
+}
+
+#[test]
+fn an_identifier_that_differs_is_named() {
+    let Some(root) = tools_root() else {
+        return;
+    };
+    let bench = Bench::new();
+    let tree = bench.path("scratch/tree");
+    plant(&tree);
+    let other = "01020304-0506-0708-090a-0b0c0d0e0f11";
+    build(&root, &bench, &tree, IDENTITY, &bench.path("one/a.raw"));
+    build(&root, &bench, &tree, other, &bench.path("other/a.raw"));
+    let list = bench.differences(&|command| inside(&root, bench.folder.path(), command)).unwrap();
+    let place = "a.raw: partition 2 usr-a (erofs)";
+    let identifiers = format!("\"Filesystem UUID: {IDENTITY}\" and \"Filesystem UUID: {other}\"");
+    assert_eq!(list, [format!("{place}: {identifiers}")]);
+}
+
+#[test]
+fn a_salt_that_differs_is_named() {
+    let Some(root) = tools_root() else {
+        return;
+    };
+    let bench = Bench::new();
+    let (data, hashes) = (bench.path("scratch/data"), bench.path("scratch/hashes"));
+    for (folder, salt) in [("one", "11"), ("other", "22")] {
+        fs::write(&data, vec![0; 1 << 20]).unwrap();
+        fs::write(&hashes, vec![0; PARTITION_BYTES]).unwrap();
+        let (uuid, salt) = (format!("--uuid={IDENTITY}"), format!("--salt={salt}"));
+        let (data, hash) = (data.to_str().unwrap(), hashes.to_str().unwrap());
+        let command = ["veritysetup", "format", &uuid, &salt, data, hash];
+        inside(&root, bench.folder.path(), &command).unwrap();
+        let mut whole = head(&["usr-a-verity"], PARTITION_SECTORS);
+        whole.extend(fs::read(hash).unwrap());
+        fs::write(bench.path(folder).join("a.raw"), whole).unwrap();
+    }
+    let list = bench.differences(&|command| inside(&root, bench.folder.path(), command)).unwrap();
+    let place = "a.raw: partition 1 usr-a-verity (verity hashes)";
+    assert_eq!(list, [format!("{place}: \"Salt: 11\" and \"Salt: 22\"")]);
 }
