@@ -15,6 +15,7 @@ use std::process::Command;
 use anyhow::{Context, bail, ensure};
 
 use crate::output;
+use crate::packages::Sha256Hex;
 use devices::Device;
 use plan::Plan;
 
@@ -106,7 +107,7 @@ fn list_devices() -> anyhow::Result<Vec<Device>> {
     devices::parse(&String::from_utf8_lossy(&output.stdout))
 }
 
-fn write_to_disk(image: &Path, plan: &Plan) -> anyhow::Result<write::Sha256Hex> {
+fn write_to_disk(image: &Path, plan: &Plan) -> anyhow::Result<Sha256Hex> {
     let disk = Path::new(&plan.path);
     let written = write::write(image, disk, write::Target::Disk)?;
     // Read from the disk, not from memory. Where this fails the check is only weaker.
@@ -118,7 +119,7 @@ fn write_to_disk(image: &Path, plan: &Plan) -> anyhow::Result<write::Sha256Hex> 
     Ok(written.sha256)
 }
 
-fn write_to_file(image: &Path, target: &Path) -> anyhow::Result<write::Sha256Hex> {
+fn write_to_file(image: &Path, target: &Path) -> anyhow::Result<Sha256Hex> {
     if let Ok(metadata) = fs::metadata(target) {
         ensure!(metadata.is_file(), "{} is no plain file; leave --file out", target.display());
     }

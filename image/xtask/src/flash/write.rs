@@ -1,5 +1,4 @@
 //! Moves the bytes: writes them, makes sure they arrived, reads them back.
-use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io::Read;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
@@ -9,6 +8,7 @@ use anyhow::{Context, ensure};
 use sha2::{Digest, Sha256};
 
 use crate::output;
+use crate::packages::Sha256Hex;
 
 /// What is moved at a time.
 const PIECE_BYTES: usize = 4 << 20;
@@ -16,22 +16,6 @@ const PIECE_BYTES: usize = 4 << 20;
 /// `O_EXCL` of `asm-generic/fcntl.h`. On a disk it makes the kernel refuse the opening while
 /// anything on it is mounted or held (open(2)), whatever `lsblk` said a moment before.
 const O_EXCL: i32 = 0o200;
-
-/// A digest as people compare it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Sha256Hex(String);
-
-impl fmt::Display for Sha256Hex {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl From<Sha256> for Sha256Hex {
-    fn from(digest: Sha256) -> Self {
-        Self(digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
-    }
-}
 
 /// Where the bytes go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,7 +69,7 @@ pub(super) fn write(image: &Path, target: &Path, kind: Target) -> anyhow::Result
     }
     let _step = output::step("Waiting until the last byte has arrived");
     disk.sync_all().with_context(|| format!("{} did not take it all", target.display()))?;
-    Ok(Written { bytes: total, sha256: digest.into() })
+    Ok(Written { bytes: total, sha256: Sha256Hex::spell(&digest.finalize()) })
 }
 
 /// Reads back as many bytes as were written.
@@ -106,7 +90,7 @@ pub(super) fn verify(target: &Path, written: &Written) -> anyhow::Result<()> {
         at += piece.len() as u64;
         progress.reached(at);
     }
-    let found = Sha256Hex::from(digest);
+    let found = Sha256Hex::spell(&digest.finalize());
     ensure!(
         found == written.sha256,
         "{} does not hold what was written: its sha256 is {found}, not {}; the disk is failing, \

@@ -36,7 +36,8 @@ impl Sha256Hex {
         }
     }
 
-    fn spell(digest: &[u8]) -> Self {
+    /// Spells the thirty-two bytes of a finished hash.
+    pub(crate) fn spell(digest: &[u8]) -> Self {
         let mut hex = String::with_capacity(64);
         for byte in digest {
             let _ = write!(hex, "{byte:02x}");
