@@ -157,8 +157,9 @@ fn parse(text: &str) -> anyhow::Result<Answer> {
         match record {
             Record::Diagnostic { fields } => answer.findings.extend(finding(&fields)),
             Record::Log { fields } if fields.level == "ERROR" => {
-                let message = fields.message.split_whitespace().collect::<Vec<_>>().join(" ");
-                answer.trouble.get_or_insert(message);
+                // The first lines say what was tried, the last one says why it failed.
+                let why = fields.message.trim().lines().next_back().unwrap_or_default();
+                answer.trouble.get_or_insert(why.trim().to_owned());
             }
             Record::Log { .. } | Record::Other => {}
         }
