@@ -63,9 +63,9 @@ fn a_box_without_a_system_stays_in_its_firmware() {
         let mut machine = Machine::start(spec).unwrap();
         assert_eq!(machine.qmp().status().unwrap(), "running");
 
-        machine.carrier().set("broadband0", false).unwrap();
-        machine.carrier().set("broadband0", true).unwrap();
-        let error = machine.carrier().set("starlink0", false).unwrap_err();
+        machine.cables().set("broadband0", false).unwrap();
+        machine.cables().set("broadband0", true).unwrap();
+        let error = machine.cables().set("starlink0", false).unwrap_err();
         assert!(matches!(error, QmpError::Refused { .. }), "{error}");
 
         machine.qmp().reset().unwrap();

@@ -9,7 +9,7 @@
 //! [`Installation`], which each way of switching off gives back.
 pub mod accelerator;
 pub mod board;
-mod carrier;
+mod cables;
 pub mod command_line;
 pub mod console;
 pub mod disk;
@@ -25,7 +25,7 @@ pub mod record_port;
 pub mod spec;
 mod tpm;
 
-pub use carrier::CarrierSwitch;
+pub use cables::Cables;
 pub use image::{Image, Variant};
 pub use installation::Installation;
 pub use line_socket::LineError;
@@ -33,7 +33,7 @@ pub use spec::MachineSpec;
 
 use crate::emulator::port::QemuPort;
 use anyhow::{Context, Result, ensure};
-use carrier::SharedQmp;
+use cables::SharedQmp;
 use command_line::{Sockets, Wiring};
 use console::Console;
 use guest_agent::GuestAgent;
@@ -151,7 +151,7 @@ impl Machine {
 
     /// QEMU's machine protocol.
     pub fn qmp(&self) -> MutexGuard<'_, Qmp> {
-        carrier::lock(&self.qmp)
+        cables::lock(&self.qmp)
     }
 
     /// The guest agent; nobody answers in a `gateway` image.
@@ -173,8 +173,8 @@ impl Machine {
 
     /// Plugs and pulls the box's cables.
     #[must_use]
-    pub fn carrier(&self) -> CarrierSwitch {
-        CarrierSwitch::new(&self.qmp)
+    pub fn cables(&self) -> Cables {
+        Cables::new(&self.qmp)
     }
 
     /// The next self-check record; in vain, the error tells the state of the guest.

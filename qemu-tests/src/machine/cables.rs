@@ -13,11 +13,11 @@ pub(super) fn lock(qmp: &SharedQmp) -> MutexGuard<'_, Qmp> {
 
 /// Plugs and pulls the cables of one machine.
 #[derive(Debug, Clone)]
-pub struct CarrierSwitch {
+pub struct Cables {
     qmp: SharedQmp,
 }
 
-impl CarrierSwitch {
+impl Cables {
     pub(super) fn new(qmp: &SharedQmp) -> Self {
         Self { qmp: Arc::clone(qmp) }
     }
