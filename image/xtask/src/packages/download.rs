@@ -183,3 +183,154 @@ fn copy(mut body: impl Read, file: &mut File, url: &str) -> Result<(), DownloadE
         file.write_all(&buffer[..count]).map_err(DownloadError::Storage)?;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::http::Patience;
+    use super::super::test_server::{Reply, Server};
+    use super::*;
+
+    const FILE: &[u8] = b"the bytes of a package, as Debian built it";
+
+    fn client(silence: Duration) -> Client {
+        let patience = Patience { connect: Duration::from_secs(5), silence };
+        Client::new(patience, None)
+    }
+
+    /// Downloads FILE into a part that begins with `inherited`; returns what is there afterwards.
+    fn run(
+        server: &Server,
+        inherited: Option<&[u8]>,
+        silence: Duration,
+    ) -> (Result<Outcome, DownloadError>, Option<Vec<u8>>) {
+        let folder = tempfile::tempdir().unwrap();
+        let part = folder.path().join("part");
+        if let Some(bytes) = inherited {
+            fs::write(&part, bytes).unwrap();
+        }
+        let expected = Expected { size: FILE.len() as u64, sha256: Sha256Hex::of(FILE) };
+        let url = format!("{}/pool/a.deb", server.url());
+        let result = download(&client(silence), &url, &expected, &part);
+        (result, fs::read(&part).ok())
+    }
+
+    const PATIENT: Duration = Duration::from_secs(20);
+
+    #[test]
+    fn a_whole_file() {
+        let server = Server::start(|_, _| Reply::File(FILE.to_vec()));
+        let (result, bytes) = run(&server, None, PATIENT);
+        assert!(matches!(result, Ok(Outcome::Complete)), "{result:?}");
+        assert_eq!(bytes.as_deref(), Some(FILE));
+        assert_eq!(server.requests().len(), 1);
+    }
+
+    #[test]
+    fn a_line_that_breaks_is_resumed_where_it_broke() {
+        let server = Server::start(|_, before| match before {
+            0 => Reply::BreakingOff(FILE.to_vec(), 7),
+            1 => Reply::BreakingOff(FILE.to_vec(), 5),
+            _ => Reply::File(FILE.to_vec()),
+        });
+        let (result, bytes) = run(&server, None, PATIENT);
+        assert!(matches!(result, Ok(Outcome::Complete)), "{result:?}");
+        assert_eq!(bytes.as_deref(), Some(FILE));
+        let from: Vec<usize> = server.requests().iter().map(|request| request.from).collect();
+        assert_eq!(from, [0, 7, 12]);
+    }
+
+    #[test]
+    fn an_interrupted_run_is_continued() {
+        let server = Server::start(|_, _| Reply::File(FILE.to_vec()));
+        let (result, bytes) = run(&server, Some(&FILE[..20]), PATIENT);
+        assert!(matches!(result, Ok(Outcome::Complete)), "{result:?}");
+        assert_eq!(bytes.as_deref(), Some(FILE));
+        assert_eq!(server.requests()[0].from, 20);
+    }
+
+    #[test]
+    fn a_server_without_ranges_starts_over() {
+        let server = Server::start(|_, _| Reply::IgnoringRanges(FILE.to_vec()));
+        let (result, bytes) = run(&server, Some(&FILE[..20]), PATIENT);
+        assert!(matches!(result, Ok(Outcome::Complete)), "{result:?}");
+        assert_eq!(bytes.as_deref(), Some(FILE));
+    }
+
+    #[test]
+    fn damaged_leftovers_get_a_second_chance() {
+        for leftover in [vec![b'?'; FILE.len()], vec![b'?'; 9], vec![b'?'; FILE.len() + 9]] {
+            let server = Server::start(|_, _| Reply::File(FILE.to_vec()));
+            let (result, bytes) = run(&server, Some(&leftover), PATIENT);
+            assert!(matches!(result, Ok(Outcome::Complete)), "{leftover:?}: {result:?}");
+            assert_eq!(bytes.as_deref(), Some(FILE));
+        }
+    }
+
+    #[test]
+    fn wrong_bytes_are_a_hard_error_and_are_removed() {
+        let wrong = FILE.to_ascii_uppercase();
+        let server = Server::start(move |_, _| Reply::File(wrong.clone()));
+        let (result, bytes) = run(&server, None, PATIENT);
+        let Err(DownloadError::WrongBytes(what)) = result else { panic!("{result:?}") };
+        assert!(what.contains("expected sha256"), "{what}");
+        assert_eq!(bytes, None);
+    }
+
+    #[test]
+    fn a_wrong_length_is_a_hard_error() {
+        for wrong in [&FILE[1..], b"a login page".as_slice(), &FILE.repeat(2)] {
+            let body = wrong.to_vec();
+            let server = Server::start(move |_, _| Reply::File(body.clone()));
+            let (result, bytes) = run(&server, None, PATIENT);
+            assert!(matches!(result, Err(DownloadError::WrongBytes(_))), "{result:?}");
+            assert_eq!(bytes, None);
+        }
+    }
+
+    #[test]
+    fn a_body_without_end_is_cut_off() {
+        let server = Server::start(|_, _| Reply::Endless);
+        let (result, bytes) = run(&server, None, PATIENT);
+        assert!(matches!(result, Err(DownloadError::WrongBytes(_))), "{result:?}");
+        assert_eq!(bytes, None);
+    }
+
+    #[test]
+    fn what_is_not_there_is_absent() {
+        for status in [404, 410] {
+            let server = Server::start(move |_, _| Reply::Status(status));
+            let (result, _) = run(&server, None, PATIENT);
+            assert!(matches!(result, Ok(Outcome::Absent)), "{status}: {result:?}");
+        }
+    }
+
+    #[test]
+    fn a_failing_server_is_asked_a_bounded_number_of_times() {
+        let server = Server::start(|_, _| Reply::Status(503));
+        let (result, _) = run(&server, None, PATIENT);
+        assert!(matches!(result, Err(DownloadError::Unreachable(_))), "{result:?}");
+        assert_eq!(server.requests().len(), FRUITLESS_ATTEMPTS as usize);
+    }
+
+    #[test]
+    fn a_silent_server_is_left_and_what_came_is_kept() {
+        let server = Server::start(|request, _| {
+            Reply::FallingSilent(FILE.to_vec(), if request.from == 0 { 11 } else { 0 })
+        });
+        let (result, bytes) = run(&server, None, Duration::from_millis(300));
+        assert!(matches!(result, Err(DownloadError::Unreachable(_))), "{result:?}");
+        assert_eq!(bytes.as_deref(), Some(&FILE[..11]));
+        assert_eq!(server.requests().len(), 1 + FRUITLESS_ATTEMPTS as usize);
+    }
+
+    #[test]
+    fn a_redirect_is_followed() {
+        let server = Server::start(|request, _| match request.target.as_str() {
+            "/pool/a.deb" => Reply::Redirect("/elsewhere/a.deb".to_owned()),
+            _ => Reply::File(FILE.to_vec()),
+        });
+        let (result, _) = run(&server, None, PATIENT);
+        assert!(matches!(result, Ok(Outcome::Complete)), "{result:?}");
+        assert_eq!(server.requests()[1].target, "/elsewhere/a.deb");
+    }
+}

@@ -253,3 +253,131 @@ impl Progress {
 fn megabytes(bytes: u64) -> String {
     format!("{} MB", bytes.div_ceil(1_000_000))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::http::Patience;
+    use super::super::lock::Archive;
+    use super::super::places::Places;
+    use super::super::sets::PackageName;
+    use super::super::sha256::Sha256Hex;
+    use super::super::test_server::{Reply, Server};
+    use super::*;
+    use std::collections::BTreeSet;
+
+    fn package(name: &str, bytes: &[u8]) -> LockedPackage {
+        LockedPackage {
+            name: PackageName::try_from(name.to_owned()).unwrap(),
+            version: "1:1.0+b1".to_owned(),
+            architecture: "amd64".to_owned(),
+            sha256: Sha256Hex::of(bytes),
+            size: bytes.len() as u64,
+            archive: Archive::Debian,
+            path: format!("pool/main/{name}_1.0+b1_amd64.deb"),
+            sets: BTreeSet::new(),
+        }
+    }
+
+    struct Bench {
+        debs: DebCache,
+        sources: Sources,
+        _cache: tempfile::TempDir,
+    }
+
+    /// A fresh cache, and sources at these base URLs.
+    fn bench(mirrors: &[&str], snapshot: &str, proxy: Option<String>) -> Bench {
+        let cache = tempfile::tempdir().unwrap();
+        let places = Places { workspace: cache.path().to_owned(), cache: cache.path().to_owned() };
+        let second = Duration::from_secs(1);
+        let client = Client::new(Patience { connect: second, silence: 20 * second }, proxy);
+        let sources = Sources {
+            mirrors: Mirrors::with(mirrors, &[]),
+            client: client.clone(),
+            snapshot: snapshot.to_owned(),
+            snapshot_client: client,
+        };
+        Bench { debs: DebCache::open(&places).unwrap(), sources, _cache: cache }
+    }
+
+    /// Nobody listens on port 1 of the loopback.
+    const NOBODY: &str = "http://127.0.0.1:1";
+
+    #[test]
+    fn a_second_mirror_helps_out() {
+        let empty = Server::with_files([]);
+        let full = Server::with_files([("/pool/main/aa_1.0%2bb1_amd64.deb", b"aa")]);
+        let bench = bench(&[NOBODY, &empty.url(), &full.url()], NOBODY, None);
+        let wanted = [package("aa", b"aa")];
+        let fetched = fetch(&wanted, &bench.debs, &bench.sources).unwrap();
+        assert!(fetched.gone.is_empty());
+        assert!(bench.debs.holds(&wanted[0]).unwrap());
+        // A second time nobody is asked.
+        fetch(&wanted, &bench.debs, &bench.sources).unwrap();
+        assert_eq!((empty.requests().len(), full.requests().len()), (1, 1));
+    }
+
+    #[test]
+    fn wrong_bytes_stop_everything_but_keep_what_is_right() {
+        let server = Server::with_files([
+            ("/pool/main/aa_1.0%2bb1_amd64.deb", b"aa"),
+            ("/pool/main/bb_1.0%2bb1_amd64.deb", b"BB"),
+        ]);
+        let bench = bench(&[&server.url()], NOBODY, None);
+        let right = [package("aa", b"aa")];
+        fetch(&right, &bench.debs, &bench.sources).unwrap();
+        let wanted = [package("aa", b"aa"), package("bb", b"bb")];
+        let error = fetch(&wanted, &bench.debs, &bench.sources).unwrap_err();
+        assert!(format!("{error:#}").contains("is not what the lock says"), "{error:#}");
+        assert!(bench.debs.holds(&wanted[0]).unwrap());
+        assert!(!bench.debs.holds(&wanted[1]).unwrap());
+        assert!(!bench.debs.part(&wanted[1]).exists());
+    }
+
+    #[test]
+    fn what_the_mirrors_dropped_comes_from_snapshot() {
+        let empty = Server::with_files([]);
+        let answer = br#"{"result": [{"hash": "0123", "architecture": "arm64"},
+            {"hash": "89ab", "architecture": "amd64"}],
+            "fileinfo": {"89ab": [{"name": "aa.deb", "size": 2}]}}"#;
+        let snapshot = Server::with_files([
+            ("/mr/binary/aa/1%3a1.0%2bb1/binfiles?fileinfo=1", answer),
+            ("/file/89ab", b"aa"),
+        ]);
+        let bench = bench(&[&empty.url()], &snapshot.url(), None);
+        let wanted = [package("aa", b"aa"), package("bb", b"bb")];
+        let fetched = fetch(&wanted, &bench.debs, &bench.sources).unwrap();
+        assert!(bench.debs.holds(&wanted[0]).unwrap());
+        assert_eq!(fetched.gone, [wanted[1].clone()]);
+    }
+
+    #[test]
+    fn an_unreachable_snapshot_is_asked_once() {
+        let empty = Server::with_files([]);
+        let snapshot = Server::start(|_, _| Reply::Status(503));
+        let bench = bench(&[&empty.url()], &snapshot.url(), None);
+        let wanted = [package("aa", b"aa"), package("bb", b"bb")];
+        let fetched = fetch(&wanted, &bench.debs, &bench.sources).unwrap();
+        assert_eq!(fetched.gone.len(), 2);
+        assert_eq!(snapshot.requests().len(), 1);
+    }
+
+    #[test]
+    fn without_a_network_the_sentence_says_what_to_do() {
+        let bench = bench(&[NOBODY], NOBODY, None);
+        let wanted = [package("aa", b"aa")];
+        let error = fetch(&wanted, &bench.debs, &bench.sources).unwrap_err();
+        let text = format!("{error:#}");
+        assert!(text.contains("0 of 1 packages arrived"), "{text}");
+        assert!(text.contains("check the network, the proxy and the mirrors"), "{text}");
+    }
+
+    #[test]
+    fn a_proxy_is_asked_for_the_whole_url() {
+        let proxy = Server::start(|_, _| Reply::File(b"aa".to_vec()));
+        let bench = bench(&["http://mirror.invalid/debian"], NOBODY, Some(proxy.authority()));
+        fetch(&[package("aa", b"aa")], &bench.debs, &bench.sources).unwrap();
+        let request = &proxy.requests()[0];
+        assert_eq!(request.target, "http://mirror.invalid/debian/pool/main/aa_1.0%2bb1_amd64.deb");
+        assert_eq!(request.host, "mirror.invalid");
+    }
+}

@@ -1,13 +1,12 @@
 //! Plain HTTP GET with ranges, through a proxy where there is one.
-//!
-//! A proxy gets the whole URL in the request line (RFC 9112 section 3.2.2): that is what caching
-//! proxies such as apt-cacher-ng and squid serve, while they refuse CONNECT to port 80.
 
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use ureq::http::{Response, StatusCode, Uri};
 use ureq::{Agent, Body};
+
+use super::proxy;
 
 /// How long to wait for a peer before it counts as silent.
 #[derive(Clone, Copy, Debug)]
@@ -41,7 +40,7 @@ pub(crate) struct Client {
 impl Client {
     /// A client that goes through `proxy` (`host:port`) if there is one.
     pub(crate) fn new(patience: Patience, proxy: Option<String>) -> Self {
-        let agent = Agent::config_builder()
+        let config = Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
             .max_redirects_will_error(false)
@@ -51,8 +50,11 @@ impl Client {
             .timeout_recv_response(Some(patience.silence))
             .timeout_per_read(Some(patience.silence))
             .user_agent("porchlight-xtask")
-            .build()
-            .new_agent();
+            .build();
+        let agent = match &proxy {
+            Some(_) => proxy::agent(config),
+            None => config.new_agent(),
+        };
         Self { agent, proxy }
     }
 
@@ -81,7 +83,7 @@ impl Client {
             Some(proxy) if !is_this_machine(&host) => Uri::builder()
                 .scheme("http")
                 .authority(proxy.as_str())
-                .path_and_query(url)
+                .path_and_query(proxy::path_of(url))
                 .build()
                 .with_context(|| format!("the proxy \"{proxy}\" is not host:port"))?,
             _ => target,

@@ -4,7 +4,6 @@
 //! `https` entries are asked over `http`.
 
 use std::path::Path;
-use std::process::Command;
 
 use super::lock::Archive;
 
@@ -57,8 +56,9 @@ impl Mirrors {
 
     /// Exactly these mirrors, for tests that bring their own.
     #[cfg(test)]
-    pub(crate) fn with(debian: &str, security: &str) -> Self {
-        Self { debian: vec![debian.to_owned()], security: vec![security.to_owned()] }
+    pub(crate) fn with(debian: &[&str], security: &[&str]) -> Self {
+        let owned = |urls: &[&str]| urls.iter().map(|url| (*url).to_owned()).collect();
+        Self { debian: owned(debian), security: owned(security) }
     }
 
     /// The base URLs of an archive, best first; never empty on a machine's own list.
@@ -156,27 +156,6 @@ fn archive_of(suite: &str) -> Option<Archive> {
         "security" | "updates" => Some(Archive::DebianSecurity),
         _ => None,
     }
-}
-
-/// The HTTP proxy for a host: the environment's, else apt's. `host:port`, or `None` for a direct
-/// connection.
-pub(crate) fn proxy() -> Option<String> {
-    let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-    let url = variable("http_proxy").or_else(|| variable("HTTP_PROXY")).or_else(apt_proxy)?;
-    let rest = url.strip_prefix("http://").unwrap_or(&url).trim_end_matches('/');
-    let host = rest.rsplit_once('@').map_or(rest, |(_, host)| host);
-    (!host.is_empty() && host != "DIRECT").then(|| match host.rsplit_once(':') {
-        Some(_) => host.to_owned(),
-        None => format!("{host}:80"),
-    })
-}
-
-fn apt_proxy() -> Option<String> {
-    let output =
-        Command::new("apt-config").args(["shell", "P", "Acquire::http::Proxy"]).output().ok()?;
-    let text = String::from_utf8(output.stdout).ok()?;
-    let value = text.trim().strip_prefix("P='")?.strip_suffix('\'')?;
-    (!value.is_empty()).then(|| value.to_owned())
 }
 
 #[cfg(test)]

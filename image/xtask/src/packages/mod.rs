@@ -11,11 +11,14 @@ mod http;
 pub(crate) mod lock;
 mod mirrors;
 pub(crate) mod places;
+mod proxy;
 mod repository;
 mod resolve;
 mod sets;
 mod sha256;
 mod snapshot;
+#[cfg(test)]
+mod test_server;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -128,7 +131,7 @@ pub(crate) fn obtain(places: &Places, which: Which<'_>) -> Result<Obtained> {
 }
 
 fn sources_of_this_machine() -> Sources {
-    let proxy = mirrors::proxy();
+    let proxy = proxy::of_this_machine();
     Sources {
         mirrors: Mirrors::of_this_machine(),
         client: Client::new(Patience::MIRROR, proxy.clone()),

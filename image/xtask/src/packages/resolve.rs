@@ -248,7 +248,7 @@ mod tests {
 
     #[test]
     fn a_line_of_apt() {
-        let mirrors = Mirrors::with("http://m.example/debian", "http://s.example/debian-security");
+        let mirrors = Mirrors::with(&["http://m.example/debian"], &[]);
         let hash = "89fc4d34fc7a28ad6f0fcd0c561ab253b9dedf6f77f5a000b47c276c8295bf67";
         let line = format!(
             "'http://m.example/debian/pool/main/libc/libcap2/libcap2_2.75-10%2bb3_amd64.deb' \

@@ -78,8 +78,9 @@ mod tests {
         let mut accumulator = 0;
         let mut at = 0;
         loop {
-            let [op0, op1, yes, no, k @ ..] = program[at * 8..][..8] else { panic!("short") };
-            let operand = u32::from_le_bytes(k.try_into().unwrap());
+            let (instruction, _) = program[at * 8..].split_first_chunk::<8>().unwrap();
+            let [op0, op1, yes, no, k @ ..] = *instruction;
+            let operand = u32::from_le_bytes(k);
             at += 1;
             match u16::from_le_bytes([op0, op1]) {
                 LOAD_WORD => {
