@@ -59,26 +59,46 @@ pub(crate) fn run(root: &Path) -> anyhow::Result<Findings> {
 /// Every rule that needs nothing but the files.
 fn check_tree(tree: &[TreeFile], findings: &mut Vec<Finding>) {
     let mut tests = BTreeSet::new();
-    for file in tree {
+    unit_files::check(tree, findings);
+    // A link's text is read at the file it leads to.
+    for file in tree.iter().filter(|file| !file.is_link) {
         names::check_path(file, findings);
         files::check(file, findings);
         plain_text::check(file, findings);
-        unit_files::check(file, findings);
         let Some(text) = &file.text else {
             continue;
         };
         if TEXT_ENDINGS.iter().any(|ending| file.path.ends_with(ending)) {
             banned_code::check_marks(&file.path, text, findings);
         }
-        if file.path.ends_with(".rs") {
-            let rust = RustFile::new(&file.path, text);
-            check_rust(&rust, findings);
-            let functions = rust.functions().into_iter();
-            tests.extend(functions.filter(|f| f.is_test).map(|f| f.name));
-        }
+    }
+    for rust in rust_files(tree) {
+        check_rust(&rust, findings);
+        let functions = rust.functions().into_iter();
+        tests.extend(functions.filter(|f| f.is_test).map(|f| f.name));
     }
     check_manifests(tree, findings);
     check_map(tree, &tests, findings);
+}
+
+/// Every Rust file, each knowing what in it only tests are built from.
+fn rust_files(tree: &[TreeFile]) -> Vec<RustFile> {
+    let mut files: Vec<_> = tree
+        .iter()
+        .filter(|file| file.path.ends_with(".rs") && !file.is_link)
+        .filter_map(|file| Some(RustFile::new(&file.path, file.text.as_deref()?)))
+        .collect();
+    let test_modules: Vec<_> = files.iter().flat_map(RustFile::test_modules).collect();
+    for file in &mut files {
+        let own = file.path.trim_end_matches(".rs").trim_end_matches("/mod").to_owned();
+        let is_inside = |module: &String| {
+            own.strip_prefix(module).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        if test_modules.iter().any(is_inside) {
+            file.mark_all_tests();
+        }
+    }
+    files
 }
 
 fn check_rust(file: &RustFile, findings: &mut Vec<Finding>) {
@@ -137,21 +157,23 @@ fn cargo_metadata(root: &Path) -> anyhow::Result<String> {
 mod tests {
     use super::{TreeFile, check_tree};
 
-    fn file(path: &str, text: &str) -> TreeFile {
-        TreeFile { path: path.to_owned(), text: Some(text.to_owned()), executable: false }
-    }
-
     /// A small house in order: each test below breaks one thing in it.
     fn house() -> Vec<TreeFile> {
         vec![
-            file("Cargo.toml", "[workspace]\nmembers = [\n    \"services/home\", # the light\n]\n"),
-            file(
+            TreeFile::plain(
+                "Cargo.toml",
+                "[workspace]\nmembers = [\n    \"services/home\", # the light\n]\n",
+            ),
+            TreeFile::plain(
                 "services/ARCHITECTURE.md",
                 "| `home` | the light |\n\n**Invariant:** it shines (`it_shines`).\n",
             ),
-            file("services/home/Cargo.toml", "[lints]\nworkspace = true\n"),
-            file("services/home/README.md", "# home\n"),
-            file("services/home/src/lib.rs", "//! The light.\n#[test]\nfn it_shines() {}\n"),
+            TreeFile::plain("services/home/Cargo.toml", "[lints]\nworkspace = true\n"),
+            TreeFile::plain("services/home/README.md", "# home\n"),
+            TreeFile::plain(
+                "services/home/src/lib.rs",
+                "//! The light.\n#[test]\nfn it_shines() {}\n",
+            ),
         ]
     }
 
@@ -184,15 +206,29 @@ mod tests {
         ];
         for (rule, path, text) in broken {
             let mut tree = house();
-            tree.push(file(path, text));
+            tree.push(TreeFile::plain(path, text));
             assert!(rules_broken(&tree).contains(&rule), "{rule}");
         }
     }
 
     #[test]
+    fn a_file_that_only_tests_are_built_from_is_a_test() {
+        let (module, code) = ("services/home/src/dish.rs", "//! A dish.\nfn a() { b.unwrap(); }\n");
+        let declared = |declaration: &str| {
+            let mut tree = house();
+            tree.push(TreeFile::plain(module, code));
+            let root = format!("//! Home.\n{declaration}\nmod dish;\n");
+            tree.push(TreeFile::plain("services/home/src/main.rs", &root));
+            rules_broken(&tree)
+        };
+        assert_eq!(declared(""), ["banned-code"]);
+        assert!(declared("#[cfg(test)]").is_empty());
+    }
+
+    #[test]
     fn marks_of_unfinished_work_are_looked_for_outside_rust_too() {
         let mut tree = house();
-        tree.push(file("recipes/a.toml", concat!("# TO", "DO\n")));
+        tree.push(TreeFile::plain("recipes/a.toml", concat!("# TO", "DO\n")));
         assert_eq!(rules_broken(&tree), ["banned-code"]);
     }
 }

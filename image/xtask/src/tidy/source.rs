@@ -66,6 +66,31 @@ impl RustFile {
         self.lines.iter().filter(|line| !line.test)
     }
 
+    /// Modules in files of their own that only tests are built from: their paths without `.rs`.
+    pub(super) fn test_modules(&self) -> Vec<String> {
+        let (folder, name) = self.path.rsplit_once('/').unwrap_or(("", &self.path));
+        let inside = match name {
+            "mod.rs" | "lib.rs" | "main.rs" => folder.to_owned(),
+            _ => self.path.trim_end_matches(".rs").to_owned(),
+        };
+        self.lines
+            .iter()
+            .filter(|line| line.test)
+            .filter_map(|line| {
+                let at = *words(&line.code, "mod").first()?;
+                let name = line.code[at + 3..].trim().strip_suffix(';')?;
+                Some(format!("{inside}/{}", name.trim()))
+            })
+            .collect()
+    }
+
+    /// Takes the whole file for tests, as a test module of its parent.
+    pub(super) fn mark_all_tests(&mut self) {
+        for line in &mut self.lines {
+            line.test = true;
+        }
+    }
+
     /// Every function that has a body.
     pub(super) fn functions(&self) -> Vec<Function> {
         let mut functions = Vec::new();
@@ -257,6 +282,18 @@ mod tests {
     #[test]
     fn a_test_module_of_its_own_file_is_one_line() {
         assert_eq!(test_lines("#[cfg(test)]\nmod tests;\nfn c() {}\n"), [1, 2]);
+    }
+
+    #[test]
+    fn a_test_module_is_looked_for_where_rust_looks_for_it() {
+        let text = "#[cfg(test)]\nmod server;\nmod shipped;\n#[cfg(test)]\npub(super) mod dish;\n";
+        for (path, expected) in [
+            ("a/src/lib.rs", ["a/src/server", "a/src/dish"]),
+            ("a/src/net/mod.rs", ["a/src/net/server", "a/src/net/dish"]),
+            ("a/src/net.rs", ["a/src/net/server", "a/src/net/dish"]),
+        ] {
+            assert_eq!(RustFile::new(path, text).test_modules(), expected);
+        }
     }
 
     #[test]

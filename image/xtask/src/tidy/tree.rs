@@ -16,8 +16,11 @@ const TEXT_BYTES_MAX: u64 = 1 << 20;
 pub(super) struct TreeFile {
     /// Relative to the root, with `/` between the names.
     pub(super) path: String,
-    /// Its text; `None` for links, large files and whatever is not UTF-8.
+    /// Its text; `None` for large files, whatever is not UTF-8, and links that lead nowhere or
+    /// out of the tree.
     pub(super) text: Option<String>,
+    /// A symbolic link: its text is that of the file it leads to.
+    pub(super) is_link: bool,
     /// Whether somebody may run it.
     pub(super) executable: bool,
 }
@@ -31,6 +34,15 @@ impl TreeFile {
     /// Whether it lies below `folder`, given with its `/` at the end.
     pub(super) fn is_below(&self, folder: &str) -> bool {
         self.path.starts_with(folder)
+    }
+}
+
+#[cfg(test)]
+impl TreeFile {
+    /// A plain text, for showing a rule what it is about.
+    pub(super) fn plain(path: &str, text: &str) -> Self {
+        let (path, text) = (path.to_owned(), Some(text.to_owned()));
+        Self { path, text, is_link: false, executable: false }
     }
 }
 
@@ -66,8 +78,9 @@ fn read_file(root: &Path, path: &Path) -> anyhow::Result<Option<TreeFile>> {
     let Ok(metadata) = fs::symlink_metadata(path) else {
         return Ok(None);
     };
+    let is_link = metadata.is_symlink();
     let readable = metadata.is_file() && metadata.len() <= TEXT_BYTES_MAX;
-    let bytes = if readable {
+    let bytes = if readable || (is_link && leads_to_a_file_below(root, path)) {
         match fs::read(path) {
             Ok(bytes) => Some(bytes),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
@@ -82,13 +95,24 @@ fn read_file(root: &Path, path: &Path) -> anyhow::Result<Option<TreeFile>> {
     Ok(Some(TreeFile {
         path: relative.to_string_lossy().into_owned(),
         text: bytes.and_then(|bytes| String::from_utf8(bytes).ok()),
+        is_link,
         executable: metadata.is_file() && metadata.permissions().mode() & 0o111 != 0,
     }))
+}
+
+/// Links of the image may point at the image's own `/`: those are never followed on this machine.
+fn leads_to_a_file_below(root: &Path, link: &Path) -> bool {
+    fs::read_link(link).is_ok_and(|target| target.is_relative())
+        && fs::canonicalize(root)
+            .and_then(|root| Ok(fs::canonicalize(link)?.starts_with(root)))
+            .unwrap_or(false)
+        && fs::metadata(link).is_ok_and(|file| file.is_file() && file.len() <= TEXT_BYTES_MAX)
 }
 
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::os::unix::fs::symlink;
 
     #[test]
     fn what_tools_made_is_left_out_and_the_rest_is_in_order() {
@@ -105,5 +129,28 @@ mod tests {
         let seen: Vec<_> =
             files.iter().map(|file| (file.path.as_str(), file.text.as_deref())).collect();
         assert_eq!(seen, [("a/one", None), ("b/two", Some("2"))]);
+    }
+    #[test]
+    fn links_are_followed_inside_the_tree_and_never_out_of_it() {
+        let (root, outside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let secret = outside.path().join("secret");
+        fs::write(&secret, "secret").unwrap();
+        fs::write(root.path().join("file"), "text").unwrap();
+        for (name, target) in
+            [("in", "file".as_ref()), ("nowhere", "gone".as_ref()), ("out", &*secret)]
+        {
+            symlink(target, root.path().join(name)).unwrap();
+        }
+        let files = super::read(root.path()).unwrap();
+        let seen: Vec<_> = files.iter().map(|f| (f.name(), f.text.as_deref(), f.is_link)).collect();
+        assert_eq!(
+            seen,
+            [
+                ("file", Some("text"), false),
+                ("in", Some("text"), true),
+                ("nowhere", None, true),
+                ("out", None, true),
+            ]
+        );
     }
 }

@@ -32,7 +32,7 @@ mod tests {
     use super::{TreeFile, check};
 
     fn found(path: &str, text: &str, executable: bool) -> usize {
-        let file = TreeFile { path: path.to_owned(), text: Some(text.to_owned()), executable };
+        let file = TreeFile { executable, ..TreeFile::plain(path, text) };
         let mut findings = Vec::new();
         check(&file, &mut findings);
         findings.len()

@@ -47,7 +47,7 @@ mod tests {
     use super::{RustFile, TreeFile, check_modules, check_path};
 
     fn found_in_path(path: &str) -> usize {
-        let file = TreeFile { path: path.to_owned(), text: None, executable: false };
+        let file = TreeFile::plain(path, "");
         let mut findings = Vec::new();
         check_path(&file, &mut findings);
         findings.len()

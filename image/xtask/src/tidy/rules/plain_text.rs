@@ -69,8 +69,12 @@ mod tests {
     use super::{FOREIGN, NEIGHBOUR, TreeFile, check};
 
     fn found(path: &str, text: &str) -> Vec<String> {
-        let file =
-            TreeFile { path: path.to_owned(), text: Some(text.to_owned()), executable: false };
+        let file = TreeFile {
+            path: path.to_owned(),
+            text: Some(text.to_owned()),
+            is_link: false,
+            executable: false,
+        };
         let mut findings = Vec::new();
         check(&file, &mut findings);
         findings.iter().map(ToString::to_string).collect()
