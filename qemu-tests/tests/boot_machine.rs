@@ -1,6 +1,7 @@
 //! The QEMU driver itself, on a box whose disk is empty: firmware, TPM, QMP, carrier, power.
 //!
 //! Needs the tools root but no image; `cargo xtask test --tier qemu` runs it there.
+use anyhow::Result;
 use qemu_tests::emulator::port::QemuPort;
 use qemu_tests::machine::{Image, LineError, Machine, MachineSpec, Variant, accelerator};
 use qemu_tests::machine::{qmp::QmpError, record_port::RecordError};
@@ -17,13 +18,13 @@ struct EmptyBox {
 }
 
 impl EmptyBox {
-    fn new(nic: &str, disk: &str) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+    fn new(nic: &str, disk: &str) -> Result<Self> {
+        let folder = tempfile::tempdir()?;
         let board = folder.path().join("hardware/empty");
         let image = folder.path().join("target/image/empty-gateway");
-        fs::create_dir_all(&board).unwrap();
-        fs::create_dir_all(&image).unwrap();
-        File::create(image.join("empty.raw")).unwrap().set_len(1 << 20).unwrap();
+        fs::create_dir_all(&board)?;
+        fs::create_dir_all(&image)?;
+        File::create(image.join("empty.raw"))?.set_len(1 << 20)?;
         let card = format!(
             r#"name = "empty"
             summary = "A box without a system"
@@ -36,12 +37,12 @@ impl EmptyBox {
             qemu = {{ machine = "q35", nic = "{nic}", disk = "{disk}", memory_mib = 256, cpus = 1 }}
             "#
         );
-        fs::write(board.join("board.toml"), card).unwrap();
-        Self { folder }
+        fs::write(board.join("board.toml"), card)?;
+        Ok(Self { folder })
     }
 
-    fn image(&self) -> Image {
-        Image::open(&self.folder.path().join("target/image"), "empty", Variant::Gateway).unwrap()
+    fn image(&self) -> Result<Image> {
+        Image::open(&self.folder.path().join("target/image"), "empty", Variant::Gateway)
     }
 }
 
@@ -50,26 +51,26 @@ fn is_empty(folder: &Path) -> bool {
 }
 
 #[test]
-fn a_box_without_a_system_stays_in_its_firmware() {
+fn a_box_without_a_system_stays_in_its_firmware() -> Result<()> {
     println!("{}", accelerator::choose().reason);
     for (nic, disk) in [("virtio-net-pci", "virtio-blk-pci"), ("e1000e", "nvme")] {
-        let empty = EmptyBox::new(nic, disk);
-        let image = empty.image();
+        let empty = EmptyBox::new(nic, disk)?;
+        let image = empty.image()?;
         let cable = QemuPort {
             qemu_path: empty.folder.path().join("lan0.qemu"),
             world_path: empty.folder.path().join("lan0.world"),
         };
-        let spec = MachineSpec::factory_new(&image).unwrap().cable("lan0", cable.clone());
-        let mut machine = Machine::start(spec).unwrap();
-        assert_eq!(machine.qmp().status().unwrap(), "running");
+        let spec = MachineSpec::factory_new(&image)?.cable("lan0", cable.clone());
+        let mut machine = Machine::start(spec)?;
+        assert_eq!(machine.qmp().status()?, "running");
 
-        machine.cables().set("broadband0", false).unwrap();
-        machine.cables().set("broadband0", true).unwrap();
+        machine.cables().set("broadband0", false)?;
+        machine.cables().set("broadband0", true)?;
         let error = machine.cables().set("starlink0", false).unwrap_err();
         assert!(matches!(error, QmpError::Refused { .. }), "{error}");
 
-        machine.qmp().reset().unwrap();
-        machine.qmp().wait_event("RESET", FIRMWARE_WITHIN).unwrap();
+        machine.qmp().reset()?;
+        machine.qmp().wait_event("RESET", FIRMWARE_WITHIN)?;
         let error = machine.wait_record(Duration::ZERO).unwrap_err();
         let why = error.downcast_ref::<RecordError>();
         assert!(matches!(why, Some(RecordError::Line(LineError::Deadline))), "{error:#}");
@@ -79,7 +80,8 @@ fn a_box_without_a_system_stays_in_its_firmware() {
         let installation = machine.cut_power();
         assert!(!is_empty(&installation.folder().join("tpm")), "the TPM kept nothing");
         let spec = MachineSpec::again(&image, installation).cable("lan0", cable);
-        let machine = Machine::start(spec).unwrap();
-        assert_eq!(machine.qmp().status().unwrap(), "running");
+        let machine = Machine::start(spec)?;
+        assert_eq!(machine.qmp().status()?, "running");
     }
+    Ok(())
 }

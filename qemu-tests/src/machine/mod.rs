@@ -149,6 +149,14 @@ impl Machine {
         self.started
     }
 
+    /// Fails, with what QEMU said, once the box is off.
+    ///
+    /// # Errors
+    /// Then.
+    pub fn check_alive(&mut self) -> Result<()> {
+        self.qemu.check_alive()
+    }
+
     /// QEMU's machine protocol.
     pub fn qmp(&self) -> MutexGuard<'_, Qmp> {
         cables::lock(&self.qmp)

@@ -1,5 +1,6 @@
 //! What a box is started with.
 use super::board::{Board, MemoryMib};
+use super::disk::Disk;
 use super::image::{Image, Variant};
 use super::installation::Installation;
 use crate::emulator::port::QemuPort;
@@ -37,6 +38,12 @@ impl MachineSpec {
             clock: None,
             tpm: true,
         }
+    }
+
+    /// The disk, to look at or to damage before the power comes on.
+    #[must_use]
+    pub fn disk(&self) -> &Disk {
+        self.installation.disk()
     }
 
     /// Plugs a cable into the port of this name.
