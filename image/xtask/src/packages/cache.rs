@@ -4,6 +4,7 @@
 //! and modification time of the file whose hash was right. A file that still has both is trusted;
 //! any other is hashed again, and removed if it is not what its name says.
 
+use std::collections::HashSet;
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -24,6 +25,9 @@ pub(crate) const SPARE_BYTES: u64 = 256 << 20;
 pub(crate) struct DebCache {
     folder: PathBuf,
 }
+
+/// What the cache may hold beside the packages in use: some ten versions of everything.
+pub(crate) const KEPT_BYTES: u64 = 4 << 30;
 
 impl DebCache {
     /// Opens the cache, making its folder.
@@ -86,6 +90,26 @@ impl DebCache {
         self.stamp(package)
     }
 
+    /// Forgets the oldest files beyond [`KEPT_BYTES`], but none of `wanted`. Failing to tidy up is
+    /// not worth failing for.
+    pub(crate) fn trim(&self, wanted: &[LockedPackage]) {
+        let wanted: HashSet<PathBuf> = wanted.iter().map(|package| self.deb(package)).collect();
+        let Ok(entries) = fs::read_dir(&self.folder) else { return };
+        let mut files: Vec<_> = entries
+            .flatten()
+            .filter_map(|entry| Some((entry.metadata().ok()?, entry.path())))
+            .filter(|(_, path)| !wanted.contains(&path.with_extension("deb")))
+            .collect();
+        files.sort_by_key(|(metadata, _)| std::cmp::Reverse(metadata.mtime()));
+        let mut total = 0;
+        for (metadata, path) in files {
+            total += metadata.len();
+            if total > KEPT_BYTES {
+                let _ = fs::remove_file(path);
+            }
+        }
+    }
+
     fn stamp(&self, package: &LockedPackage) -> Result<()> {
         let deb = self.deb(package);
         let verified = deb.with_extension("verified");
@@ -128,4 +152,62 @@ pub(crate) fn require_space(folder: &Path, bytes: u64, what: &str) -> Result<()>
         );
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::lock::Archive;
+    use super::super::sets::PackageName;
+    use super::*;
+    use std::collections::BTreeSet;
+
+    fn package(bytes: &[u8]) -> LockedPackage {
+        LockedPackage {
+            name: PackageName::try_from("aa".to_owned()).unwrap(),
+            version: "1".to_owned(),
+            architecture: "all".to_owned(),
+            sha256: Sha256Hex::of(bytes),
+            size: bytes.len() as u64,
+            archive: Archive::Debian,
+            path: "pool/aa.deb".to_owned(),
+            sets: BTreeSet::new(),
+        }
+    }
+
+    fn cache(folder: &Path) -> DebCache {
+        let places = Places { workspace: folder.to_owned(), cache: folder.to_owned() };
+        DebCache::open(&places).unwrap()
+    }
+
+    #[test]
+    fn a_package_that_changed_on_disk_is_not_trusted() {
+        let folder = tempfile::tempdir().unwrap();
+        let (cache, package) = (cache(folder.path()), package(b"right"));
+        assert!(!cache.holds(&package).unwrap());
+        fs::write(cache.part(&package), b"right").unwrap();
+        cache.adopt(&package).unwrap();
+        assert!(cache.holds(&package).unwrap());
+        // The same length, so that only time and content tell.
+        fs::write(cache.deb(&package), b"wrong").unwrap();
+        assert!(!cache.holds(&package).unwrap());
+        assert!(!cache.deb(&package).exists());
+    }
+
+    #[test]
+    fn a_lost_stamp_costs_a_hash_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let (cache, package) = (cache(folder.path()), package(b"right"));
+        fs::write(cache.deb(&package), b"right").unwrap();
+        assert!(cache.holds(&package).unwrap());
+        assert!(cache.deb(&package).with_extension("verified").exists());
+    }
+
+    #[test]
+    fn a_full_disk_is_said_beforehand() {
+        let folder = tempfile::tempdir().unwrap();
+        require_space(folder.path(), 1, "a byte").unwrap();
+        let error = require_space(folder.path(), 1 << 60, "the download").unwrap_err().to_string();
+        assert!(error.starts_with("the download needs "), "{error}");
+        assert!(error.contains("set PORCHLIGHT_CACHE"), "{error}");
+    }
 }

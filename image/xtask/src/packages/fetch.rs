@@ -4,10 +4,8 @@
 //! after their current file. Nothing outlives the call. What has arrived stays in the cache, so
 //! running again continues.
 
-use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
 
 use anyhow::{Result, anyhow};
 
@@ -22,9 +20,6 @@ use crate::output;
 /// Connections to one mirror at a time: enough to hide a request's round trip, few enough to be a
 /// polite guest.
 pub(crate) const CONNECTIONS: usize = 8;
-
-/// How often progress is said.
-const REPORT_EVERY: Duration = Duration::from_secs(5);
 
 /// Packages asked of snapshot.debian.org before the lock counts as out of date as a whole: the
 /// service answers slowly and limits its guests, and past this many a new lock is the better help.
@@ -43,16 +38,8 @@ pub(crate) struct Sources {
     pub(crate) snapshot_client: Client,
 }
 
-/// What became of a fetch without hard errors.
-#[derive(Debug)]
-pub(crate) struct Fetched {
-    /// Where the wanted packages lie, in their order; those in `gone` lie nowhere.
-    pub(crate) debs: Vec<PathBuf>,
-    /// Packages that nobody has in the locked version any more.
-    pub(crate) gone: Vec<LockedPackage>,
-}
-
-/// Fetches and verifies `wanted`.
+/// Fetches and verifies `wanted`. Returns the packages that nobody has in the locked version any
+/// more; all others are in the cache.
 ///
 /// # Errors
 /// Wrong bytes from a mirror, no mirror reachable, no room on the disk: nothing may be built.
@@ -60,29 +47,30 @@ pub(crate) fn fetch(
     wanted: &[LockedPackage],
     debs: &DebCache,
     sources: &Sources,
-) -> Result<Fetched> {
+) -> Result<Vec<LockedPackage>> {
     let mut missing = Vec::new();
     for package in wanted {
         if !debs.holds(package)? {
             missing.push(package);
         }
     }
-    let mut gone = Vec::new();
-    if !missing.is_empty() {
-        let bytes: u64 = missing.iter().map(|package| package.size).sum();
-        let _step = output::step(format!(
-            "fetching {} of {} packages, {}",
-            missing.len(),
-            wanted.len(),
-            megabytes(bytes)
-        ));
-        cache::require_space(debs.folder(), bytes, "the download of packages")?;
-        // The biggest first, so that no worker starts a long one when the others are done.
-        missing.sort_by_key(|package| std::cmp::Reverse(package.size));
-        let absent = from_mirrors(&missing, debs, sources)?;
-        gone = from_snapshot(absent, debs, sources)?;
+    if missing.is_empty() {
+        return Ok(Vec::new());
     }
-    Ok(Fetched { debs: wanted.iter().map(|package| debs.deb(package)).collect(), gone })
+    let bytes: u64 = missing.iter().map(|package| package.size).sum();
+    let _step = output::step(format!(
+        "fetching {} of {} packages, {}",
+        missing.len(),
+        wanted.len(),
+        output::spoken_bytes(bytes)
+    ));
+    cache::require_space(debs.folder(), bytes, "the download of packages")?;
+    // The biggest first, so that no worker starts a long one when the others are done.
+    missing.sort_by_key(|package| std::cmp::Reverse(package.size));
+    let absent = from_mirrors(&missing, debs, sources)?;
+    let gone = from_snapshot(absent, debs, sources)?;
+    debs.trim(wanted);
+    Ok(gone)
 }
 
 /// Runs the workers; returns what no mirror has.
@@ -95,7 +83,7 @@ fn from_mirrors(
     let stop = AtomicBool::new(false);
     let absent = Mutex::new(Vec::new());
     let failure = Mutex::new(None);
-    let progress = Mutex::new(Progress::new(missing));
+    let progress = Mutex::new(Arrived::new(missing));
     std::thread::scope(|scope| {
         for _ in 0..CONNECTIONS.min(missing.len()) {
             scope.spawn(|| {
@@ -115,7 +103,7 @@ fn from_mirrors(
             });
         }
     });
-    let here = lock(&progress).done;
+    let here = lock(&progress).packages;
     match lock(&failure).take() {
         Some(error) => Err(error.context(format!(
             "the download stopped; {here} of {} packages arrived and are kept",
@@ -219,39 +207,24 @@ fn ask_snapshot(
     url.map_or(Ok(Outcome::Absent), |url| store(client, &url, package, debs))
 }
 
-struct Progress {
+/// What is here so far, told to the person who waits.
+struct Arrived {
     packages: usize,
     bytes: u64,
-    done: usize,
-    done_bytes: u64,
-    said: Instant,
+    bar: output::Progress,
 }
 
-impl Progress {
+impl Arrived {
     fn new(missing: &[&LockedPackage]) -> Self {
         let bytes = missing.iter().map(|package| package.size).sum();
-        Self { packages: missing.len(), bytes, done: 0, done_bytes: 0, said: Instant::now() }
+        Self { packages: 0, bytes: 0, bar: output::progress("packages", bytes) }
     }
 
     fn add(&mut self, package: &LockedPackage) {
-        self.done += 1;
-        self.done_bytes += package.size;
-        if self.said.elapsed() >= REPORT_EVERY {
-            self.said = Instant::now();
-            output::say(format!(
-                "  {} of {} packages, {} of {}",
-                self.done,
-                self.packages,
-                megabytes(self.done_bytes),
-                megabytes(self.bytes)
-            ));
-        }
+        self.packages += 1;
+        self.bytes += package.size;
+        self.bar.reached(self.bytes);
     }
-}
-
-/// Megabytes as people count downloads, rounded up.
-fn megabytes(bytes: u64) -> String {
-    format!("{} MB", bytes.div_ceil(1_000_000))
 }
 
 #[cfg(test)]
@@ -264,6 +237,7 @@ mod tests {
     use super::super::test_server::{Reply, Server};
     use super::*;
     use std::collections::BTreeSet;
+    use std::time::Duration;
 
     fn package(name: &str, bytes: &[u8]) -> LockedPackage {
         LockedPackage {
@@ -308,8 +282,8 @@ mod tests {
         let full = Server::with_files([("/pool/main/aa_1.0%2bb1_amd64.deb", b"aa")]);
         let bench = bench(&[NOBODY, &empty.url(), &full.url()], NOBODY, None);
         let wanted = [package("aa", b"aa")];
-        let fetched = fetch(&wanted, &bench.debs, &bench.sources).unwrap();
-        assert!(fetched.gone.is_empty());
+        let gone = fetch(&wanted, &bench.debs, &bench.sources).unwrap();
+        assert!(gone.is_empty());
         assert!(bench.debs.holds(&wanted[0]).unwrap());
         // A second time nobody is asked.
         fetch(&wanted, &bench.debs, &bench.sources).unwrap();
@@ -345,9 +319,9 @@ mod tests {
         ]);
         let bench = bench(&[&empty.url()], &snapshot.url(), None);
         let wanted = [package("aa", b"aa"), package("bb", b"bb")];
-        let fetched = fetch(&wanted, &bench.debs, &bench.sources).unwrap();
+        let gone = fetch(&wanted, &bench.debs, &bench.sources).unwrap();
         assert!(bench.debs.holds(&wanted[0]).unwrap());
-        assert_eq!(fetched.gone, [wanted[1].clone()]);
+        assert_eq!(gone, [wanted[1].clone()]);
     }
 
     #[test]
@@ -356,8 +330,8 @@ mod tests {
         let snapshot = Server::start(|_, _| Reply::Status(503));
         let bench = bench(&[&empty.url()], &snapshot.url(), None);
         let wanted = [package("aa", b"aa"), package("bb", b"bb")];
-        let fetched = fetch(&wanted, &bench.debs, &bench.sources).unwrap();
-        assert_eq!(fetched.gone.len(), 2);
+        let gone = fetch(&wanted, &bench.debs, &bench.sources).unwrap();
+        assert_eq!(gone.len(), 2);
         assert_eq!(snapshot.requests().len(), 1);
     }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use ureq::http::{Response, StatusCode, Uri};
 use ureq::{Agent, Body};
 
@@ -92,7 +92,10 @@ impl Client {
         if from > 0 {
             request = request.header("range", format!("bytes={from}-"));
         }
-        Ok(request.call()?)
+        request.call().map_err(|error| match &self.proxy {
+            Some(proxy) => anyhow!(error).context(format!("through the proxy {proxy}")),
+            None => anyhow!(error),
+        })
     }
 }
 

@@ -270,3 +270,69 @@ pub(super) fn write_whole(path: &Path, text: &str) -> Result<()> {
     };
     write().with_context(|| format!("cannot write {}", path.display()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: &str = "[requested]\nbase = [\"kmod\", \"udev\"]\n\n[[package]]\nname = \"kmod\"\n\
+        version = \"34.2-2\"\narchitecture = \"amd64\"\n\
+        sha256 = \"00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff\"\n\
+        size = 12\narchive = \"debian-security\"\npath = \"pool/main/k/kmod_34.2-2_amd64.deb\"\n\
+        sets = [\"base\", \"initrd\"]\n";
+
+    fn parse(text: &str) -> Result<Lock> {
+        settings::parse(Path::new("recipes/packages.lock"), text)
+    }
+
+    fn requested(set: &str, names: &[&str]) -> BTreeMap<String, Vec<PackageName>> {
+        let names = names.iter().map(|n| PackageName::try_from((*n).to_owned()).unwrap());
+        BTreeMap::from([(set.to_owned(), names.collect())])
+    }
+
+    #[test]
+    fn what_is_written_is_what_is_read() {
+        let lock = parse(TEXT).unwrap();
+        let written = lock.to_text();
+        assert!(written.ends_with(TEXT), "{written}");
+        assert_eq!(parse(&written).unwrap(), lock);
+    }
+
+    #[test]
+    fn every_difference_is_named() {
+        let lock = parse(TEXT).unwrap();
+        assert_eq!(
+            lock.differences(&requested("base", &["kmod", "nftables"])),
+            [
+                "recipes/base.toml names nftables; the lock does not",
+                "the lock has udev for base, which names it no more",
+            ]
+        );
+        assert_eq!(
+            lock.differences(&requested("base", &["kmod", "udev"])),
+            ["the lock has no bytes for udev of base"]
+        );
+    }
+
+    #[test]
+    fn a_path_cannot_leave_the_pool() {
+        check_path("pool/main/k/kmod_34.2-2~x+y_amd64.deb").unwrap();
+        for bad in ["/etc/passwd", "pool/../x.deb", "pool/a b.deb", "pool/x.deb?y", "pool/x.rpm"] {
+            assert!(check_path(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_hash_is_a_hash() {
+        let error = parse(&TEXT.replace("0011223", "0011zz3")).unwrap_err().to_string();
+        assert!(error.starts_with("recipes/packages.lock:8: "), "{error}");
+        assert!(error.contains("expected 64 lower-case hexadecimal digits"), "{error}");
+    }
+
+    #[test]
+    fn only_the_asked_sets_are_selected() {
+        let lock = parse(TEXT).unwrap();
+        assert_eq!(lock.packages_of(&["initrd"]).len(), 1);
+        assert_eq!(lock.packages_of(&["dev"]).len(), 0);
+    }
+}

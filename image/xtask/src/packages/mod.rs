@@ -95,13 +95,13 @@ pub(crate) fn obtain(places: &Places, which: Which<'_>) -> Result<Obtained> {
     let debs = DebCache::open(places)?;
     let sources = sources_of_this_machine();
     let packages = selected(&lock, which)?;
-    let fetched = fetch::fetch(&packages, &debs, &sources)?;
+    let gone = fetch::fetch(&packages, &debs, &sources)?;
     let repositories = places.cache.join("repositories");
-    if fetched.gone.is_empty() {
+    if gone.is_empty() {
         let repository = repository::ensure(&repositories, &packages, &debs)?;
         return Ok(Obtained { repository, drift: Vec::new(), packages });
     }
-    for package in &fetched.gone {
+    for package in &gone {
         output::warn(format!(
             "no mirror has {} {} of recipes/{} any more; a newer one is used",
             package.name,
@@ -113,8 +113,8 @@ pub(crate) fn obtain(places: &Places, which: Which<'_>) -> Result<Obtained> {
     // knows a combination that fits.
     let newer = Resolver::open(places)?.lock(&lock.requested)?;
     let newer = selected(&newer, which)?;
-    let fetched = fetch::fetch(&newer, &debs, &sources)?;
-    if let Some(package) = fetched.gone.first() {
+    let gone = fetch::fetch(&newer, &debs, &sources)?;
+    if let Some(package) = gone.first() {
         bail!(
             "the mirror's index names {} {}, which the mirror does not have: it is being updated, \
              so run again in a few minutes",

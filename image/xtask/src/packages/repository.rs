@@ -145,3 +145,71 @@ fn forget_oldest(repositories: &Path) {
         let _ = fs::remove_dir_all(folder);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::lock::Archive;
+    use super::super::places::Places;
+    use super::super::sets::PackageName;
+    use super::*;
+    use std::collections::BTreeSet;
+
+    /// A real package, made with dpkg-deb, taken into the cache.
+    fn package(name: &str, debs: &DebCache) -> LockedPackage {
+        let folder = tempfile::tempdir().unwrap();
+        let control = folder.path().join("tree/DEBIAN");
+        fs::create_dir_all(&control).unwrap();
+        let text = format!(
+            "Package: {name}\nVersion: 1.0\nArchitecture: all\nMaintainer: Nobody <n@example.org>\n\
+             Depends: libc6\nDescription: nothing\n Nothing at all.\n"
+        );
+        fs::write(control.join("control"), text).unwrap();
+        let deb = folder.path().join("x.deb");
+        let built = Command::new("dpkg-deb")
+            .args(["--root-owner-group", "--build"])
+            .args([folder.path().join("tree"), deb.clone()])
+            .output()
+            .unwrap();
+        assert!(built.status.success(), "{built:?}");
+        let package = LockedPackage {
+            name: PackageName::try_from(name.to_owned()).unwrap(),
+            version: "1.0".to_owned(),
+            architecture: "all".to_owned(),
+            sha256: Sha256Hex::of_file(&deb).unwrap(),
+            size: fs::metadata(&deb).unwrap().len(),
+            archive: Archive::Debian,
+            path: format!("pool/main/{name}_1.0_all.deb"),
+            sets: BTreeSet::new(),
+        };
+        fs::copy(&deb, debs.part(&package)).unwrap();
+        debs.adopt(&package).unwrap();
+        package
+    }
+
+    #[test]
+    fn the_same_packages_make_the_same_repository() {
+        let folder = tempfile::tempdir().unwrap();
+        let places =
+            Places { workspace: folder.path().to_owned(), cache: folder.path().to_owned() };
+        let debs = DebCache::open(&places).unwrap();
+        let packages = [package("aa", &debs), package("bb", &debs)];
+        let read = |root: &Path| -> Vec<String> {
+            ["dists/trixie/Release", "dists/trixie/main/binary-amd64/Packages"]
+                .iter()
+                .map(|file| fs::read_to_string(root.join(file)).unwrap())
+                .collect()
+        };
+        let one = ensure(&folder.path().join("one"), &packages, &debs).unwrap();
+        let two = ensure(&folder.path().join("two"), &packages, &debs).unwrap();
+        assert_eq!(read(&one), read(&two));
+        assert_eq!(one.file_name(), two.file_name());
+        let [release, index] = read(&one).try_into().unwrap();
+        assert!(index.starts_with("Package: aa\nVersion: 1.0\n"), "{index}");
+        assert!(index.contains(" Nothing at all.\nFilename: pool/main/aa_1.0_all.deb\n"));
+        assert!(release.contains(Sha256Hex::of(index.as_bytes()).as_str()), "{release}");
+        assert!(one.join("pool/main/bb_1.0_all.deb").exists());
+        // A second call finds it; another selection makes another.
+        assert_eq!(ensure(&folder.path().join("one"), &packages, &debs).unwrap(), one);
+        assert_ne!(ensure(&folder.path().join("one"), &packages[..1], &debs).unwrap(), one);
+    }
+}

@@ -79,13 +79,17 @@ impl Resolver {
              APT::Install-Recommends \"false\";\nAPT::Sandbox::User \"\";\n\
              APT::Update::Error-Mode \"any\";\nDebug::NoLocking \"true\";\n\
              Acquire::ForceHash \"SHA256\";\nAcquire::Languages \"none\";\n\
+             Acquire::GzipIndexes \"false\";\n\
              Acquire::Retries \"2\";\nAcquire::http::Timeout \"20\";\n"
         );
         let dump = Command::new("apt-config").arg("dump").env("LC_ALL", "C").output();
         let dump = dump.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
-        let ours = ["Acquire::IndexTargets", "Acquire::Languages", "Acquire::ForceHash"];
+        let ours = ["IndexTargets", "Languages", "ForceHash", "GzipIndexes"]
+            .map(|setting| format!("Acquire::{setting}"));
         for line in dump.unwrap_or_default().lines() {
-            if line.starts_with("Acquire::") && !ours.iter().any(|key| line.starts_with(key)) {
+            if line.starts_with("Acquire::")
+                && !ours.iter().any(|key| line.starts_with(key.as_str()))
+            {
                 text.push_str(line);
                 text.push('\n');
             }

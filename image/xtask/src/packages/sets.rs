@@ -76,6 +76,7 @@ impl fmt::Display for Reason {
 #[serde(deny_unknown_fields)]
 pub(crate) struct PackageSet {
     /// What the set as a whole is for.
+    #[expect(dead_code, reason = "people read it; it is here so that no set goes without")]
     pub(crate) summary: Reason,
     /// The packages that are asked for by name, and why. Dependencies are apt's business.
     pub(crate) packages: BTreeMap<PackageName, Reason>,

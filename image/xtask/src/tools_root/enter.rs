@@ -63,6 +63,8 @@ impl Enter {
         // What tools keep is nobody's business afterwards: /var starts empty.
         enter.push(["--tmpfs", "/tmp", "--tmpfs", "/run", "--tmpfs", "/var", "--dir", "/var/tmp"]);
         enter.push(["--dir", "/var/lib", "--dir", "/var/cache", "--symlink", "/run", "/var/run"]);
+        // Otherwise it would start where the caller is, if such a folder exists inside.
+        enter.push(["--chdir", "/"]);
         enter
     }
 
@@ -138,5 +140,63 @@ impl Enter {
         }
         command.arg("--").arg(program);
         command
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{host, ownership};
+    use super::*;
+
+    /// Runs a script with this machine's own files in the place of a tools root.
+    fn run(script: &str, change: impl FnOnce(Enter) -> Enter) -> Option<String> {
+        if let Err(reason) = host::user_namespaces() {
+            eprintln!("SKIPPED: no sandbox can be entered here: {reason}");
+            return None;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let filter = ownership::write_filter(folder.path()).unwrap();
+        let enter = change(Enter::new(Path::new("/"), &filter));
+        let output = enter.command("sh").args(["-ec", script]).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        Some(String::from_utf8(output.stdout).unwrap())
+    }
+
+    #[test]
+    fn every_program_sees_the_same_machine() {
+        let script = "umask; id -u; id -g; hostname; env | sort; ls /var; tail -n +3 /proc/net/dev \
+                      | cut -d: -f1 | tr -d ' '; test ! -e /home";
+        let Some(text) = run(script, |enter| enter.environment("GIVEN", "yes")) else { return };
+        assert_eq!(
+            text,
+            "0022\n0\n0\nporchlight\nGIVEN=yes\nHOME=/root\nLC_ALL=C.UTF-8\n\
+             PATH=/usr/sbin:/usr/bin:/sbin:/bin\nPWD=/\nTZ=UTC\ncache\nlib\nrun\ntmp\nlo\n"
+        );
+    }
+
+    #[test]
+    fn owners_stay_root_and_nothing_fails() {
+        let script = "touch /tmp/a; chown 5:7 /tmp/a; chgrp -h shadow /tmp/a; stat -c %u:%g /tmp/a";
+        let Some(text) = run(script, |enter| enter) else { return };
+        assert_eq!(text, "0:0\n");
+    }
+
+    #[test]
+    fn what_is_bound_is_there_as_it_was_bound() {
+        let shared = tempfile::tempdir().unwrap();
+        std::fs::write(shared.path().join("a"), "from outside").unwrap();
+        let script = "cat /one/deep/a; echo inside > /two/b; ! echo no > /one/deep/c 2>/dev/null; \
+                      pwd; ls -d /none 2>/dev/null || echo no /none";
+        let change = |enter: Enter| {
+            enter
+                .bind_read_only(shared.path(), "/one/deep")
+                .bind(shared.path(), "/two")
+                .device("/none")
+                .working_directory("/two")
+        };
+        let Some(text) = run(script, change) else { return };
+        assert_eq!(text, "from outside/two\nno /none\n");
+        assert_eq!(std::fs::read_to_string(shared.path().join("b")).unwrap(), "inside\n");
+        assert!(!shared.path().join("c").exists());
     }
 }

@@ -41,7 +41,7 @@ const SWITCHES: [(&str, &str); 3] = [
 /// # Errors
 /// A sentence that says what is missing and which command or setting brings it.
 pub(super) fn require() -> Result<()> {
-    let missing = missing(|name| is_on_path(name));
+    let missing = missing(is_on_path);
     if !missing.is_empty() {
         install(&missing)?;
     }
@@ -98,7 +98,10 @@ fn privilege() -> Option<&'static [&'static str]> {
 }
 
 /// Tries what every later step does: become root of a user namespace and mount something.
-fn user_namespaces() -> Result<()> {
+///
+/// # Errors
+/// A sentence that says what forbids it.
+pub(super) fn user_namespaces() -> Result<()> {
     let output = Command::new("bwrap")
         .args(["--unshare-user", "--uid", "0", "--gid", "0", "--cap-add", "ALL", "--unshare-pid"])
         .args([
