@@ -61,11 +61,12 @@ fn installed(tools: &Path) -> anyhow::Result<PathBuf> {
     if version.is_ok_and(|output| String::from_utf8_lossy(&output.stdout).trim() == expected) {
         return Ok(program);
     }
-    let _step = output::step(format!(
-        "Building cargo-deny {VERSION} into {} (once; it checks licences and known \
-         vulnerabilities, about four minutes on two cores)",
+    output::say(format!(
+        "cargo-deny checks licences and known vulnerabilities of the libraries; it is built once, \
+         into {}, in about four minutes on two cores.",
         tools.display()
     ));
+    let _step = output::step(format!("Building cargo-deny {VERSION}"));
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let status = Command::new(cargo)
         .args(["install", "--quiet", "--locked", "--force", "--version", VERSION, "--root"])
