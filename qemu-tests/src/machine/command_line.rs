@@ -180,3 +180,82 @@ fn lines_out(wiring: &Wiring<'_>) -> Vec<(&'static str, String)> {
         ("-device", port("agent", guest_agent::PORT_NAME)),
     ]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::machine::board;
+
+    const CARD: &str = r#"name = "b"
+        summary = "s"
+        architecture = "x86_64"
+        kernel = { packages = [], command_line = "" }
+        port = [
+            { role = "starlink", name = "starlink0", path = "pci-0000:02:00.0" },
+            { role = "lan", name = "lan0", path = "pci-0000:01:00.0" },
+        ]
+        qemu = { machine = "q35", nic = "e1000e", disk = "nvme", memory_mib = 1024, cpus = 2 }
+    "#;
+
+    fn line(clock: Option<&str>, tpm: Option<&Path>) -> String {
+        let board = board::parse("board.toml", CARD).unwrap();
+        let path = |path: &str| PathBuf::from(path);
+        let cable = |name: &str| QemuPort {
+            qemu_path: path(&format!("/q/{name}")),
+            world_path: path(&format!("/w/{name}")),
+        };
+        let wiring = Wiring {
+            board: &board,
+            accelerator: Accelerator::Tcg,
+            firmware: &Firmware { code: path("/code"), variables: path("/variables") },
+            disk: Path::new("/a,b/disk"),
+            tpm,
+            cables: &[cable("lan0"), cable("starlink0")],
+            clock,
+            sockets: &Sockets {
+                qmp: path("/qmp"),
+                agent: path("/agent"),
+                record: path("/record"),
+                console: path("/console"),
+            },
+            console_log: Path::new("/log"),
+        };
+        arguments(&wiring).join(" ")
+    }
+
+    #[test]
+    fn each_port_sits_behind_the_root_port_of_its_bus() {
+        let line = line(None, None);
+        for expected in [
+            "-device pcie-root-port,id=root1,bus=pcie.0,addr=0x2,chassis=1 ",
+            "-device pcie-root-port,id=root2,bus=pcie.0,addr=0x3,chassis=2 ",
+            "-device e1000e,netdev=cable-lan0,id=nic-lan0,bus=root1,mac=02:70:6f:72:63:01,",
+            "-device e1000e,netdev=cable-starlink0,id=nic-starlink0,bus=root2,",
+            "local.path=/q/starlink0,remote.type=unix,remote.path=/w/starlink0 ",
+        ] {
+            assert!(line.contains(expected), "no `{expected}` in {line}");
+        }
+    }
+
+    #[test]
+    fn what_was_not_asked_for_is_not_there() {
+        let plain = line(None, None);
+        assert!(!plain.contains("-rtc") && !plain.contains("tpm"), "{plain}");
+        let asked = line(Some("2011-11-11"), Some(Path::new("/tpm")));
+        assert!(asked.contains("-rtc base=2011-11-11"), "{asked}");
+        assert!(asked.contains("-tpmdev emulator,id=tpm,chardev=tpm-socket"), "{asked}");
+    }
+
+    #[test]
+    fn a_comma_in_a_file_s_name_ends_no_option() {
+        assert!(line(None, None).contains("filename=/a,,b/disk,cache.no-flush=on"));
+    }
+
+    #[test]
+    fn nothing_connects_the_guest_to_the_host_s_network() {
+        let line = line(None, None);
+        let backends: Vec<_> = line.split(' ').filter(|word| word.starts_with("dgram,")).collect();
+        assert_eq!(backends.len(), line.matches("-netdev").count());
+        assert!(!line.contains("hostfwd") && line.starts_with("-nodefaults "), "{line}");
+    }
+}
