@@ -137,7 +137,7 @@ mod tests {
             (1024, "1.0 KiB"),
             (1_048_575, "1023.9 KiB"),
             (8_000_000_000, "7.4 GiB"),
-            (u64::MAX, "16384.0 PiB"),
+            (u64::MAX, "16383.9 PiB"),
         ] {
             assert_eq!(spoken_bytes(bytes), spoken);
         }
