@@ -6,6 +6,7 @@
 
 mod cache;
 mod download;
+mod exclusive;
 mod fetch;
 mod http;
 pub(crate) mod lock;
@@ -35,6 +36,7 @@ use self::resolve::Resolver;
 use crate::output;
 
 pub(crate) use self::cache::require_space;
+pub(crate) use self::exclusive::exclusive;
 pub(crate) use self::lock::LockedPackage;
 pub(crate) use self::places::Places;
 pub(crate) use self::resolve::RELEASE;
@@ -93,6 +95,7 @@ pub(crate) fn obtain(places: &Places, which: Which<'_>) -> Result<Obtained> {
     };
     let lock = Lock::read(places, file)?;
     let debs = DebCache::open(places)?;
+    let _alone = exclusive(debs.folder())?;
     let sources = sources_of_this_machine();
     let packages = selected(&lock, which)?;
     let gone = fetch::fetch(&packages, &debs, &sources)?;

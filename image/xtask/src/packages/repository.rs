@@ -21,7 +21,11 @@ use crate::output;
 /// Repositories kept in the cache: two locks, two boards, the version before each.
 const KEPT: usize = 8;
 
-/// The repository of exactly these packages, made if it is not there yet.
+/// How the folder of a repository under construction begins.
+const UNFINISHED: &str = ".making-";
+
+/// The repository of exactly these packages, made if it is not there yet. The caller sees to it
+/// that nobody else makes one at the same time.
 ///
 /// # Errors
 /// A package's control data cannot be read, or the folder cannot be written.
@@ -37,19 +41,15 @@ pub(crate) fn ensure(
     }
     fs::create_dir_all(repositories)
         .with_context(|| format!("cannot make {}", repositories.display()))?;
+    forget(repositories);
     let _step = output::step(format!("indexing {} packages", packages.len()));
-    let scratch = tempfile::Builder::new().prefix(".making-").tempdir_in(repositories)?;
+    let scratch = tempfile::Builder::new().prefix(UNFINISHED).tempdir_in(repositories)?;
     build(scratch.path(), packages, debs)
         .with_context(|| format!("cannot make a package repository in {}", folder.display()))?;
     let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
     fs::set_permissions(scratch.path(), mode)?;
-    match fs::rename(scratch.path(), &folder) {
-        Ok(()) => drop(scratch.keep()),
-        // Another run was faster; ours, which is the same, removes itself.
-        Err(_) if folder.join("dists").is_dir() => {}
-        Err(error) => return Err(error).with_context(|| folder.display().to_string()),
-    }
-    forget_oldest(repositories);
+    fs::rename(scratch.path(), &folder).with_context(|| folder.display().to_string())?;
+    drop(scratch.keep());
     Ok(folder)
 }
 
@@ -130,18 +130,21 @@ fn stanza(package: &LockedPackage, deb: &Path) -> Result<String> {
     Ok(text)
 }
 
-/// Keeps the newest [`KEPT`] repositories. They are hard links: what is removed here stays in the
-/// package cache. Failing to tidy up is not worth failing for.
-fn forget_oldest(repositories: &Path) {
+/// Removes what an interrupted run left, and all but the newest [`KEPT`] repositories. They are
+/// hard links: the package cache keeps the bytes. Failing to tidy up is not worth failing for.
+fn forget(repositories: &Path) {
     let Ok(entries) = fs::read_dir(repositories) else { return };
-    let mut folders: Vec<_> = entries
-        .flatten()
-        .filter(|entry| !entry.file_name().to_string_lossy().starts_with('.'))
-        .filter_map(|entry| Some((entry.metadata().ok()?.modified().ok()?, entry.path())))
-        .collect();
-    folders.sort();
-    let surplus = folders.len().saturating_sub(KEPT);
-    for (_, folder) in folders.into_iter().take(surplus) {
+    let mut whole = Vec::new();
+    for entry in entries.flatten() {
+        if entry.file_name().to_string_lossy().starts_with(UNFINISHED) {
+            let _ = fs::remove_dir_all(entry.path());
+        } else if let Ok(modified) = entry.metadata().and_then(|metadata| metadata.modified()) {
+            whole.push((modified, entry.path()));
+        }
+    }
+    whole.sort();
+    let surplus = (whole.len() + 1).saturating_sub(KEPT);
+    for (_, folder) in whole.into_iter().take(surplus) {
         let _ = fs::remove_dir_all(folder);
     }
 }

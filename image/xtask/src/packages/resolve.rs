@@ -11,6 +11,7 @@ use std::process::{Command, Output};
 
 use anyhow::{Context, Result, bail, ensure};
 
+use super::exclusive::exclusive;
 use super::lock::{Archive, Lock, LockedPackage};
 use super::mirrors::Mirrors;
 use super::places::Places;
@@ -38,7 +39,7 @@ const FOUNDATION: [&str; 2] = ["?essential", "base-files"];
 pub(crate) struct Resolver {
     folder: PathBuf,
     mirrors: Mirrors,
-    _lock: File,
+    _alone: File,
 }
 
 impl Resolver {
@@ -58,10 +59,9 @@ impl Resolver {
             fs::create_dir_all(folder.join(part))
                 .with_context(|| format!("cannot make {}", folder.join(part).display()))?;
         }
-        let lock = File::create(folder.join("lock"))?;
-        lock.lock().context("cannot lock apt's folder in the cache")?;
+        let alone = exclusive(&folder)?;
         let mirrors = Mirrors::of_this_machine();
-        let resolver = Self { folder, mirrors, _lock: lock };
+        let resolver = Self { folder, mirrors, _alone: alone };
         fs::write(resolver.folder.join("status"), "")?;
         fs::write(resolver.folder.join("apt.conf"), resolver.configuration())?;
         resolver.update()?;

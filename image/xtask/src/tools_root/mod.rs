@@ -11,12 +11,11 @@ mod enter;
 mod host;
 mod ownership;
 
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-use crate::output;
 use crate::packages::lock::{Lock, LockFile};
 use crate::packages::{self, Drift, LockedPackage, Places, Sha256Hex, Which};
 
@@ -57,8 +56,7 @@ impl ToolsRoot {
 pub(crate) fn ensure(places: &Places) -> Result<ToolsRoot> {
     host::require()?;
     let trees = places.cache.join("tools");
-    fs::create_dir_all(&trees).with_context(|| format!("cannot make {}", trees.display()))?;
-    let _lock = exclusive(&trees)?;
+    let _alone = packages::exclusive(&trees)?;
     let filter = ownership::write_filter(&trees)?;
     let locked = trees.join(key(&Lock::read(places, LockFile::Tools)?.packages));
     if locked.is_dir() {
@@ -79,16 +77,6 @@ fn key(packages: &[LockedPackage]) -> String {
     let list: String = packages.iter().map(|package| format!("{}\n", package.sha256)).collect();
     let hash = Sha256Hex::of(format!("{RECIPE}\n{list}").as_bytes());
     format!("root-{}", &hash.as_str()[..32])
-}
-
-/// Waits for a second run of this tool to finish with the folder.
-fn exclusive(trees: &Path) -> Result<File> {
-    let lock = File::create(trees.join("lock"))?;
-    if lock.try_lock().is_err() {
-        output::say("waiting for another `cargo xtask` that makes the tools root");
-        lock.lock()?;
-    }
-    Ok(lock)
 }
 
 /// A tree under construction when its maker was interrupted is worth nothing.
