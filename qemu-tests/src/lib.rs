@@ -2,3 +2,4 @@
 pub mod emulator;
 pub mod machine;
 pub mod wait;
+pub mod world;

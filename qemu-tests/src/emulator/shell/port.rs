@@ -69,13 +69,13 @@ pub struct Tap {
 }
 
 impl Tap {
-    /// Makes the device, up, with an MTU of 1500.
+    /// Makes the device, down, with an MTU of 1500.
     ///
     /// # Errors
     /// When the kernel refuses: no `/dev/net/tun`, no right to, or the name is taken.
     pub fn create(name: &str) -> io::Result<Self> {
         let builder = tun_rs::DeviceBuilder::new().name(name).layer(tun_rs::Layer::L2).mtu(1_500);
-        let device = builder.build_sync()?;
+        let device = builder.enable(false).build_sync()?;
         device.set_nonblocking(true)?;
         Ok(Self { device, name: name.to_owned() })
     }

@@ -102,6 +102,13 @@ impl DeliveryTrace {
         self.period
     }
 
+    /// How many opportunities come in that part of the recording, counting through the loops.
+    #[must_use]
+    pub fn opportunities_between(&self, from: Duration, to: Duration) -> usize {
+        let count = self.first_at_or_after(to).saturating_sub(self.first_at_or_after(from));
+        usize::try_from(count).unwrap_or(usize::MAX)
+    }
+
     /// When the opportunity of that number comes, counting through the loops, since the start of
     /// the first loop.
     pub(super) fn time_of(&self, number: u64) -> Duration {

@@ -1,0 +1,61 @@
+//! A long-running tool, ended with its owner.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Stdio};
+
+use anyhow::Context;
+
+use super::namespace::Namespace;
+
+/// A child process in a namespace. Killed when dropped.
+#[derive(Debug)]
+pub(super) struct Service {
+    child: Child,
+    log: PathBuf,
+}
+
+impl Service {
+    /// Starts it; what it says goes to `log`.
+    pub(super) fn start(
+        namespace: &Namespace,
+        program: &str,
+        arguments: &[String],
+        log: &Path,
+    ) -> anyhow::Result<Self> {
+        let file = File::options().create(true).append(true).open(log);
+        let file = file.with_context(|| format!("log {}", log.display()))?;
+        let child = namespace
+            .command(program)
+            .args(arguments)
+            .stdout(Stdio::from(file.try_clone()?))
+            .stderr(Stdio::from(file))
+            .spawn()
+            .with_context(|| format!("cannot start {program} in {}", namespace.name()))?;
+        Ok(Self { child, log: log.to_owned() })
+    }
+
+    /// The last lines of what it said.
+    pub(super) fn log_tail(&self) -> String {
+        const LINES: usize = 15;
+        let text = std::fs::read_to_string(&self.log).unwrap_or_default();
+        let lines: Vec<_> = text.lines().collect();
+        lines[lines.len().saturating_sub(LINES)..].join("\n")
+    }
+
+    /// An error with its last words, if it has ended.
+    pub(super) fn check(&mut self) -> anyhow::Result<()> {
+        if let Some(status) = self.child.try_wait()? {
+            anyhow::bail!("{} ended: {status}\n{}", self.log.display(), self.log_tail());
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
