@@ -1,5 +1,8 @@
 //! The simulated world, and the machine that boots the image in it.
+pub mod bench;
 pub mod emulator;
+pub mod house;
 pub mod machine;
+pub mod up;
 pub mod wait;
 pub mod world;

@@ -30,6 +30,35 @@ impl Variant {
     }
 }
 
+/// Which image, on a command line.
+#[derive(Debug, clap::Args)]
+pub struct ImageArguments {
+    /// The folder of images, `target/image` of a checkout
+    #[arg(long)]
+    images: PathBuf,
+    /// A folder of hardware/
+    #[arg(long, default_value = "qemu-x86_64")]
+    board: String,
+}
+
+impl ImageArguments {
+    /// The image for `variant`.
+    ///
+    /// # Errors
+    /// As [`Image::open`].
+    pub fn open(&self, variant: Variant) -> Result<Image> {
+        self.open_in(&self.images, variant)
+    }
+
+    /// The same from another folder of images.
+    ///
+    /// # Errors
+    /// As [`Image::open`].
+    pub fn open_in(&self, images: &Path, variant: Variant) -> Result<Image> {
+        Image::open(images, &self.board, variant)
+    }
+}
+
 /// A disk image, and the board it was built for.
 #[derive(Debug, Clone)]
 pub struct Image {

@@ -26,7 +26,7 @@ pub mod spec;
 mod tpm;
 
 pub use cables::Cables;
-pub use image::{Image, Variant};
+pub use image::{Image, ImageArguments, Variant};
 pub use installation::Installation;
 pub use line_socket::LineError;
 pub use spec::MachineSpec;
