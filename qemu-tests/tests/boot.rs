@@ -1,0 +1,220 @@
+//! The image, booted: each test is a promise to the household, and boots as seldom as it can.
+//!
+//! Needs the tools root and built images; `cargo xtask test --tier qemu` provides both. Emulation is
+//! slow and the host has few processors, so boots run one after another whatever the test runner
+//! wants, and deadlines are generous: they end a wait in vain, they do not judge.
+use anyhow::{Context, Result, ensure};
+use qemu_tests::house::{House, INTERNET_PAGE};
+use qemu_tests::machine::record::{Record, Verdict};
+use qemu_tests::machine::{Image, Machine, MachineSpec, Variant, accelerator};
+use qemu_tests::wait::wait_until;
+use qemu_tests::world::{AddressFamily, Namespace, Scenario, Uplink};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+/// From power-on to the record; emulated on a busy host a boot takes one to two minutes.
+const BOOT_WITHIN: Duration = Duration::from_secs(300);
+/// Anything that a running box does: give a lease, answer a page, change over to another uplink.
+const ANSWER_WITHIN: Duration = Duration::from_secs(120);
+/// One question to the page or to the LAN, out of several.
+const ATTEMPT: Duration = Duration::from_secs(10);
+/// How often systemd-boot tries a new system: the `+3` in its file's name.
+const TRIES: u32 = 3;
+/// The box on the LAN.
+const THE_BOX: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 1);
+/// The box's own page.
+const PAGE: &str = "http://10.77.0.1/";
+
+/// Boots one after another: two at a time would only make each other late.
+fn alone() -> MutexGuard<'static, ()> {
+    static BOOT: Mutex<()> = Mutex::new(());
+    BOOT.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[expect(clippy::print_stdout, reason = "a boot takes a minute: whoever watches wants to know why")]
+fn tell(what: &str) {
+    println!("{what}");
+}
+
+fn switch_on(board: &str, variant: Variant) -> Result<House> {
+    tell(&format!("{board} {}, by {}", variant.name(), accelerator::choose().reason));
+    let image = Image::from_environment(board, variant)?;
+    House::switch_on(Scenario::load("calm")?, MachineSpec::factory_new(&image)?)
+}
+
+/// The box's own verdict must be good.
+fn passing_record(machine: &mut Machine) -> Result<Record> {
+    let record = machine.wait_record(BOOT_WITHIN)?;
+    tell(&record.to_string());
+    ensure!(record.verdict == Verdict::Pass, "{record}\n{}", machine.explain());
+    Ok(record)
+}
+
+#[test]
+fn a_household_is_routed_by_broadband_then_by_starlink_then_by_broadband() -> Result<()> {
+    let _alone = alone();
+    let mut house = switch_on("qemu-x86_64", Variant::Gateway)?;
+    house.wait_internet(Uplink::Broadband, BOOT_WITHIN)?;
+    tell(&format!("first page {:?} after power-on", house.machine().started().elapsed()));
+    let record = passing_record(house.machine())?;
+    assert_eq!((record.board.as_str(), record.variant.as_str()), ("qemu-x86_64", "gateway"));
+    lease_names_the_box(&house)?;
+    page_is_shown(&mut house)?;
+    uplinks_show_nothing(&house)?;
+
+    let cables = house.machine().cables();
+    cables.set("broadband0", false)?;
+    house.wait_internet(Uplink::Starlink, ANSWER_WITHIN)?;
+    cables.set("broadband0", true)?;
+    house.wait_internet(Uplink::Broadband, ANSWER_WITHIN)?;
+    Ok(())
+}
+
+fn lease_names_the_box(house: &House) -> Result<()> {
+    let lease = house.world().client().current_lease().context("no lease")?;
+    assert_eq!(lease.router, Some(THE_BOX));
+    assert_eq!(lease.name_servers, [THE_BOX]);
+    assert_eq!(lease.prefix_length, 24);
+    Ok(())
+}
+
+fn page_is_shown(house: &mut House) -> Result<()> {
+    let page = house.wait_until("the box's page", ANSWER_WITHIN, |world| {
+        world.client().fetch(PAGE, ATTEMPT).ok().filter(|page| page.status == 200)
+    })?;
+    ensure!(page.body.contains("Porchlight"), "{}", page.body);
+    house.wait_until("porchlight.local to be known", ANSWER_WITHIN, |world| {
+        let found = world.client().resolve_multicast("porchlight.local", ATTEMPT);
+        found.ok().filter(|found| found.contains(&IpAddr::V4(THE_BOX)))
+    })?;
+    let page = house.world().client().fetch("http://porchlight.local/", ANSWER_WITHIN)?;
+    ensure!(page.status == 200, "{}: {}", page.status, page.body);
+    Ok(())
+}
+
+/// No TCP port of the box answers from the side of the providers. The LAN side shows that the same
+/// look does see what is there.
+fn uplinks_show_nothing(house: &House) -> Result<()> {
+    let open = |namespace: &Namespace, address| namespace.run(|| open_ports(address));
+    let lan = open(house.world().client().namespace(), IpAddr::V4(THE_BOX));
+    assert_eq!(lan, [53, 80], "ports that answer on the LAN");
+    for uplink in Uplink::ALL {
+        let namespace = house.world().uplink(uplink).provider_namespace();
+        let customers = neighbours(namespace)?;
+        ensure!(customers.iter().any(IpAddr::is_ipv4), "{uplink} knows no box: {customers:?}");
+        for address in customers {
+            let found = open(namespace, address);
+            ensure!(found.is_empty(), "{address} by {uplink} answers on {found:?}");
+        }
+    }
+    Ok(())
+}
+
+/// The global addresses that a provider's router has spoken with on the customer's side.
+fn neighbours(namespace: &Namespace) -> Result<Vec<IpAddr>> {
+    let table = namespace.ip("neigh show dev customer0")?;
+    let words = table.lines().filter_map(|line| line.split(' ').next());
+    Ok(words.filter(|word| !word.starts_with("fe80:")).flat_map(str::parse).collect())
+}
+
+/// The well-known ports, and those that systems of this kind have been seen to leave open.
+fn ports() -> impl Iterator<Item = u16> {
+    (1..1024)
+        .chain([1900, 2049, 3000, 5000, 5201, 5353, 5355, 8000, 8080, 8443, 9090, 19531, 49152])
+}
+
+/// Which of [`ports`] accept a connection, sorted.
+fn open_ports(address: IpAddr) -> Vec<u16> {
+    /// At a time; a dropped question occupies its asker for the whole of `PATIENCE`.
+    const ASKERS: usize = 64;
+    const PATIENCE: Duration = Duration::from_secs(2);
+    let ports: Vec<u16> = ports().collect();
+    let accepts =
+        |port: &u16| TcpStream::connect_timeout(&SocketAddr::new(address, *port), PATIENCE).is_ok();
+    let mut open: Vec<u16> = thread::scope(|scope| {
+        let share = ports.len().div_ceil(ASKERS);
+        let ask = |part: &'_ [u16]| part.iter().copied().filter(accepts).collect::<Vec<_>>();
+        let askers: Vec<_> =
+            ports.chunks(share).map(|part| scope.spawn(move || ask(part))).collect();
+        askers.into_iter().flat_map(|asker| asker.join().expect("asking cannot panic")).collect()
+    });
+    open.sort_unstable();
+    open
+}
+
+#[test]
+fn the_mini_pc_routes_a_household() -> Result<()> {
+    let _alone = alone();
+    let mut house = switch_on("generic-x86_64", Variant::Gateway)?;
+    let record = passing_record(house.machine())?;
+    assert_eq!((record.board.as_str(), record.variant.as_str()), ("generic-x86_64", "gateway"));
+    house.wait_internet(Uplink::Broadband, ANSWER_WITHIN)?;
+    let page = house.world().client().fetch(PAGE, ANSWER_WITHIN)?;
+    ensure!(page.status == 200, "{}: {}", page.status, page.body);
+    house.wait_until("a page over IPv6", ANSWER_WITHIN, |world| {
+        world.client().fetch_over(AddressFamily::V6, INTERNET_PAGE, ATTEMPT).ok()
+    })?;
+    Ok(())
+}
+
+#[test]
+fn a_second_boot_keeps_var_and_identity_and_never_turns_the_clock_back() -> Result<()> {
+    let _alone = alone();
+    let image = Image::from_environment("qemu-x86_64", Variant::Dev)?;
+    // A clock chip without a battery, and no network that could tell the time.
+    let start = |spec: MachineSpec| Machine::start(spec.clock("2011-11-11"));
+    let mut machine = start(MachineSpec::factory_new(&image)?)?;
+    let first = passing_record(&mut machine)?;
+    shell(&mut machine, "echo kept > /var/lib/boot-test && sync; touch /etc/boot-test")?;
+    let last_seen: u64 = shell(&mut machine, "date +%s")?.trim().parse()?;
+    let installation = machine.shut_down(ANSWER_WITHIN)?;
+
+    let mut machine = start(MachineSpec::again(&image, installation))?;
+    let second = passing_record(&mut machine)?;
+    assert_eq!(shell(&mut machine, "cat /var/lib/boot-test")?, "kept\n");
+    assert_eq!(shell(&mut machine, "test -e /etc/boot-test || echo gone")?, "gone\n");
+    assert_eq!(second.machine_id, first.machine_id);
+    assert_ne!(second.boot_id, first.boot_id);
+    let clock = second.clock_unix_ms / 1000;
+    ensure!(clock >= last_seen, "the clock went back from {last_seen} to {clock}");
+
+    // And after a power cut, which gives nobody time to note anything.
+    let mut machine = start(MachineSpec::again(&image, machine.cut_power()))?;
+    let third = passing_record(&mut machine)?;
+    assert_eq!(third.machine_id, first.machine_id);
+    assert_eq!(shell(&mut machine, "cat /var/lib/boot-test")?, "kept\n");
+    Ok(())
+}
+
+/// Runs a command in a `dev` guest.
+fn shell(machine: &mut Machine, script: &str) -> Result<String> {
+    let output = machine.agent().shell(script, ANSWER_WITHIN);
+    output.with_context(|| machine.explain())
+}
+
+#[test]
+fn a_flipped_byte_in_usr_is_refused() -> Result<()> {
+    let _alone = alone();
+    let image = Image::from_environment("qemu-x86_64", Variant::Gateway)?;
+    let spec = MachineSpec::factory_new(&image)?;
+    let usr = spec.disk().partition("usr-a")?;
+    // The first 1024 bytes are in front of erofs's superblock: erofs itself neither reads them nor
+    // counts them into its checksum, so nothing but dm-verity can notice.
+    spec.disk().flip_byte(&usr, 0)?;
+    let mut machine = Machine::start(spec)?;
+
+    // The boot loader counts three tries of this system; there is no other, so the box stops.
+    for _ in 1..TRIES {
+        let reset = machine.qmp().wait_event("RESET", BOOT_WITHIN);
+        reset.with_context(|| machine.explain())?;
+    }
+    let told = wait_until("the box to say that it stops", BOOT_WITHIN, String::new, || {
+        machine.console().tail().ok().filter(|tail| tail.contains("This box has stopped."))
+    });
+    told.with_context(|| machine.explain())?;
+    let record = machine.wait_record(Duration::ZERO);
+    ensure!(record.is_err(), "a damaged system came up: {}", record?);
+    Ok(())
+}
