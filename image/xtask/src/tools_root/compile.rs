@@ -21,6 +21,17 @@ const PROFILE: &str = "image";
 /// What the image runs on.
 const TARGET: &str = "x86_64-unknown-linux-gnu";
 
+/// Where the pinned cargo unpacks the crates of crates.io, inside its registry folder.
+const CRATES: &str = "src/index.crates.io-1949cf8c6b5b557f";
+
+/// No path may reach a binary. Of two prefixes that match, the later one counts.
+const FLAGS: [&str; 4] = [
+    "--remap-path-prefix=/src=porchlight",
+    "--remap-path-prefix=/toolchain=rust",
+    "--remap-path-prefix=/cargo=cargo",
+    "--remap-path-prefix=/cargo/registry/src/index.crates.io-1949cf8c6b5b557f=crates",
+];
+
 /// `rust-toolchain.toml`, as far as it matters here.
 #[derive(Deserialize)]
 struct ToolchainFile {
@@ -53,7 +64,7 @@ pub(crate) fn compile(places: &Places, tools: &ToolsRoot, crates: &[&str]) -> Re
         .bind(&target, "/target")
         .environment("PATH", "/toolchain/bin:/usr/bin:/bin")
         .environment("CARGO_HOME", "/cargo")
-        .environment("CARGO_ENCODED_RUSTFLAGS", flags(&registry)?.join("\x1f"))
+        .environment("CARGO_ENCODED_RUSTFLAGS", FLAGS.join("\x1f"))
         .network(Network::None)
         .working_directory("/src")
         .command("/toolchain/bin/cargo");
@@ -64,28 +75,6 @@ pub(crate) fn compile(places: &Places, tools: &ToolsRoot, crates: &[&str]) -> Re
     }
     ensure!(command.status()?.success(), "compiling {} failed", crates.join(", "));
     Ok(target.join(TARGET).join(PROFILE))
-}
-
-/// No path of this machine, and none that depends on which mirror of crates.io it uses, may
-/// reach a binary.
-fn flags(registry: &Path) -> Result<Vec<String>> {
-    let mut flags = vec![
-        "--remap-path-prefix=/src=porchlight".to_owned(),
-        "--remap-path-prefix=/cargo=cargo".to_owned(),
-        "--remap-path-prefix=/toolchain=rust".to_owned(),
-    ];
-    let sources = registry.join("src");
-    let entries = std::fs::read_dir(&sources)
-        .with_context(|| format!("cargo fetch left nothing in {}", sources.display()))?;
-    let mut names = entries
-        .map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()))
-        .collect::<Result<Vec<String>>>()?;
-    names.sort();
-    // The last matching prefix wins, so the longer one comes after `/cargo`.
-    flags.extend(
-        names.iter().map(|name| format!("--remap-path-prefix=/cargo/registry/src/{name}=crates")),
-    );
-    Ok(flags)
 }
 
 /// The folder of the pinned toolchain.
@@ -129,5 +118,12 @@ fn fetch(workspace: &Path) -> Result<PathBuf> {
     let home = std::env::var_os("CARGO_HOME")
         .map(PathBuf::from)
         .or_else(|| std::env::var_os("HOME").map(|home| Path::new(&home).join(".cargo")));
-    Ok(home.context("neither CARGO_HOME nor HOME is set")?.join("registry"))
+    let registry = home.context("neither CARGO_HOME nor HOME is set")?.join("registry");
+    ensure!(
+        registry.join(CRATES).is_dir(),
+        "cargo put the crates elsewhere than in {}: a replacement of crates.io in cargo's \
+         configuration does that; the build needs crates.io itself",
+        registry.join(CRATES).display()
+    );
+    Ok(registry)
 }
