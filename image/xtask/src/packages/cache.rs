@@ -156,23 +156,7 @@ pub(crate) fn require_space(folder: &Path, bytes: u64, what: &str) -> Result<()>
 
 #[cfg(test)]
 mod tests {
-    use super::super::lock::Archive;
-    use super::super::sets::PackageName;
     use super::*;
-    use std::collections::BTreeSet;
-
-    fn package(bytes: &[u8]) -> LockedPackage {
-        LockedPackage {
-            name: PackageName::try_from("aa".to_owned()).unwrap(),
-            version: "1".to_owned(),
-            architecture: "all".to_owned(),
-            sha256: Sha256Hex::of(bytes),
-            size: bytes.len() as u64,
-            archive: Archive::Debian,
-            path: "pool/aa.deb".to_owned(),
-            sets: BTreeSet::new(),
-        }
-    }
 
     fn cache(folder: &Path) -> DebCache {
         let places = Places { workspace: folder.to_owned(), cache: folder.to_owned() };
@@ -182,7 +166,7 @@ mod tests {
     #[test]
     fn a_package_that_changed_on_disk_is_not_trusted() {
         let folder = tempfile::tempdir().unwrap();
-        let (cache, package) = (cache(folder.path()), package(b"right"));
+        let (cache, package) = (cache(folder.path()), LockedPackage::of_bytes("aa", b"right"));
         assert!(!cache.holds(&package).unwrap());
         fs::write(cache.part(&package), b"right").unwrap();
         cache.adopt(&package).unwrap();
@@ -196,7 +180,7 @@ mod tests {
     #[test]
     fn a_lost_stamp_costs_a_hash_and_nothing_else() {
         let folder = tempfile::tempdir().unwrap();
-        let (cache, package) = (cache(folder.path()), package(b"right"));
+        let (cache, package) = (cache(folder.path()), LockedPackage::of_bytes("aa", b"right"));
         fs::write(cache.deb(&package), b"right").unwrap();
         assert!(cache.holds(&package).unwrap());
         assert!(cache.deb(&package).with_extension("verified").exists());

@@ -230,27 +230,10 @@ impl Arrived {
 #[cfg(test)]
 mod tests {
     use super::super::http::Patience;
-    use super::super::lock::Archive;
     use super::super::places::Places;
-    use super::super::sets::PackageName;
-    use super::super::sha256::Sha256Hex;
     use super::super::test_server::{Reply, Server};
     use super::*;
-    use std::collections::BTreeSet;
     use std::time::Duration;
-
-    fn package(name: &str, bytes: &[u8]) -> LockedPackage {
-        LockedPackage {
-            name: PackageName::try_from(name.to_owned()).unwrap(),
-            version: "1:1.0+b1".to_owned(),
-            architecture: "amd64".to_owned(),
-            sha256: Sha256Hex::of(bytes),
-            size: bytes.len() as u64,
-            archive: Archive::Debian,
-            path: format!("pool/main/{name}_1.0+b1_amd64.deb"),
-            sets: BTreeSet::new(),
-        }
-    }
 
     struct Bench {
         debs: DebCache,
@@ -281,7 +264,7 @@ mod tests {
         let empty = Server::with_files([]);
         let full = Server::with_files([("/pool/main/aa_1.0%2bb1_amd64.deb", b"aa")]);
         let bench = bench(&[NOBODY, &empty.url(), &full.url()], NOBODY, None);
-        let wanted = [package("aa", b"aa")];
+        let wanted = [LockedPackage::of_bytes("aa", b"aa")];
         let gone = fetch(&wanted, &bench.debs, &bench.sources).unwrap();
         assert!(gone.is_empty());
         assert!(bench.debs.holds(&wanted[0]).unwrap());
@@ -297,9 +280,9 @@ mod tests {
             ("/pool/main/bb_1.0%2bb1_amd64.deb", b"BB"),
         ]);
         let bench = bench(&[&server.url()], NOBODY, None);
-        let right = [package("aa", b"aa")];
+        let right = [LockedPackage::of_bytes("aa", b"aa")];
         fetch(&right, &bench.debs, &bench.sources).unwrap();
-        let wanted = [package("aa", b"aa"), package("bb", b"bb")];
+        let wanted = [LockedPackage::of_bytes("aa", b"aa"), LockedPackage::of_bytes("bb", b"bb")];
         let error = fetch(&wanted, &bench.debs, &bench.sources).unwrap_err();
         assert!(format!("{error:#}").contains("is not what the lock says"), "{error:#}");
         assert!(bench.debs.holds(&wanted[0]).unwrap());
@@ -318,7 +301,7 @@ mod tests {
             ("/file/89ab", b"aa"),
         ]);
         let bench = bench(&[&empty.url()], &snapshot.url(), None);
-        let wanted = [package("aa", b"aa"), package("bb", b"bb")];
+        let wanted = [LockedPackage::of_bytes("aa", b"aa"), LockedPackage::of_bytes("bb", b"bb")];
         let gone = fetch(&wanted, &bench.debs, &bench.sources).unwrap();
         assert!(bench.debs.holds(&wanted[0]).unwrap());
         assert_eq!(gone, [wanted[1].clone()]);
@@ -329,7 +312,7 @@ mod tests {
         let empty = Server::with_files([]);
         let snapshot = Server::start(|_, _| Reply::Status(503));
         let bench = bench(&[&empty.url()], &snapshot.url(), None);
-        let wanted = [package("aa", b"aa"), package("bb", b"bb")];
+        let wanted = [LockedPackage::of_bytes("aa", b"aa"), LockedPackage::of_bytes("bb", b"bb")];
         let gone = fetch(&wanted, &bench.debs, &bench.sources).unwrap();
         assert_eq!(gone.len(), 2);
         assert_eq!(snapshot.requests().len(), 1);
@@ -338,7 +321,7 @@ mod tests {
     #[test]
     fn without_a_network_the_sentence_says_what_to_do() {
         let bench = bench(&[NOBODY], NOBODY, None);
-        let wanted = [package("aa", b"aa")];
+        let wanted = [LockedPackage::of_bytes("aa", b"aa")];
         let error = fetch(&wanted, &bench.debs, &bench.sources).unwrap_err();
         let text = format!("{error:#}");
         assert!(text.contains("0 of 1 packages arrived"), "{text}");
@@ -349,7 +332,7 @@ mod tests {
     fn a_proxy_is_asked_for_the_whole_url() {
         let proxy = Server::start(|_, _| Reply::File(b"aa".to_vec()));
         let bench = bench(&["http://mirror.invalid/debian"], NOBODY, Some(proxy.authority()));
-        fetch(&[package("aa", b"aa")], &bench.debs, &bench.sources).unwrap();
+        fetch(&[LockedPackage::of_bytes("aa", b"aa")], &bench.debs, &bench.sources).unwrap();
         let request = &proxy.requests()[0];
         assert_eq!(request.target, "http://mirror.invalid/debian/pool/main/aa_1.0%2bb1_amd64.deb");
         assert_eq!(request.host, "mirror.invalid");

@@ -103,6 +103,23 @@ pub(crate) struct LockedPackage {
     pub(crate) sets: BTreeSet<String>,
 }
 
+#[cfg(test)]
+impl LockedPackage {
+    /// A package for tests, with these bytes.
+    pub(crate) fn of_bytes(name: &str, bytes: &[u8]) -> Self {
+        Self {
+            name: PackageName::try_from(name.to_owned()).unwrap(),
+            version: "1:1.0+b1".to_owned(),
+            architecture: "amd64".to_owned(),
+            sha256: Sha256Hex::of(bytes),
+            size: bytes.len() as u64,
+            archive: Archive::Debian,
+            path: format!("pool/main/{name}_1.0+b1_amd64.deb"),
+            sets: BTreeSet::new(),
+        }
+    }
+}
+
 /// A whole lock file. Packages are sorted by name, version and architecture.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -151,11 +151,8 @@ fn forget(repositories: &Path) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::lock::Archive;
     use super::super::places::Places;
-    use super::super::sets::PackageName;
     use super::*;
-    use std::collections::BTreeSet;
 
     /// A real package, made with dpkg-deb, taken into the cache.
     fn package(name: &str, debs: &DebCache) -> LockedPackage {
@@ -174,16 +171,7 @@ mod tests {
             .output()
             .unwrap();
         assert!(built.status.success(), "{built:?}");
-        let package = LockedPackage {
-            name: PackageName::try_from(name.to_owned()).unwrap(),
-            version: "1.0".to_owned(),
-            architecture: "all".to_owned(),
-            sha256: Sha256Hex::of_file(&deb).unwrap(),
-            size: fs::metadata(&deb).unwrap().len(),
-            archive: Archive::Debian,
-            path: format!("pool/main/{name}_1.0_all.deb"),
-            sets: BTreeSet::new(),
-        };
+        let package = LockedPackage::of_bytes(name, &fs::read(&deb).unwrap());
         fs::copy(&deb, debs.part(&package)).unwrap();
         debs.adopt(&package).unwrap();
         package
@@ -208,9 +196,9 @@ mod tests {
         assert_eq!(one.file_name(), two.file_name());
         let [release, index] = read(&one).try_into().unwrap();
         assert!(index.starts_with("Package: aa\nVersion: 1.0\n"), "{index}");
-        assert!(index.contains(" Nothing at all.\nFilename: pool/main/aa_1.0_all.deb\n"));
+        assert!(index.contains(" Nothing at all.\nFilename: pool/main/aa_1.0+b1_amd64.deb\n"));
         assert!(release.contains(Sha256Hex::of(index.as_bytes()).as_str()), "{release}");
-        assert!(one.join("pool/main/bb_1.0_all.deb").exists());
+        assert!(one.join("pool/main/bb_1.0+b1_amd64.deb").exists());
         // A second call finds it; another selection makes another.
         assert_eq!(ensure(&folder.path().join("one"), &packages, &debs).unwrap(), one);
         assert_ne!(ensure(&folder.path().join("one"), &packages[..1], &debs).unwrap(), one);
