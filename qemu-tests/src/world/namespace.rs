@@ -14,7 +14,7 @@ use nix::sched::{CloneFlags, setns, unshare};
 #[derive(Debug, thiserror::Error)]
 pub enum ToolError {
     /// It cannot be started.
-    #[error("{command} (in namespace {namespace}): cannot start: {source}")]
+    #[error("{command} (in namespace {namespace}): cannot start")]
     Start {
         /// The command line.
         command: String,

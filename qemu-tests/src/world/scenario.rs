@@ -62,7 +62,7 @@ pub enum ScenarioError {
         known: String,
     },
     /// The file cannot be read.
-    #[error("{path}: {source}")]
+    #[error("scenario {path}")]
     Read {
         /// The file.
         path: PathBuf,

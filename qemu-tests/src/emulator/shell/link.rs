@@ -21,10 +21,10 @@ use crate::emulator::{
 #[derive(Debug, thiserror::Error)]
 pub enum LinkError {
     /// No descriptor for waking or for a port.
-    #[error("no descriptor for a link: {0}")]
+    #[error("no descriptor for a link")]
     Descriptors(#[source] io::Error),
     /// No thread.
-    #[error("no thread for link {name}: {source}")]
+    #[error("no thread for link {name}")]
     Thread {
         /// The link's name.
         name: String,
@@ -32,7 +32,7 @@ pub enum LinkError {
         source: io::Error,
     },
     /// The packet log cannot be written.
-    #[error("packet log {path}: {source}")]
+    #[error("packet log {path}")]
     Log {
         /// Where it should be.
         path: PathBuf,

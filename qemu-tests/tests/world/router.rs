@@ -1,0 +1,87 @@
+//! A plain Linux router in the box's namespace: what any box must at least do. Kernel routes with
+//! metrics, one of which goes away with its carrier; masquerading; dnsmasq for the house.
+
+use std::process::{Child, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use qemu_tests::world::{Lease, Uplink, World, request_lease};
+use tempfile::TempDir;
+
+/// The router's LAN address.
+pub const LAN_ADDRESS: &str = "10.70.0.1";
+
+const DEADLINE: Duration = Duration::from_secs(20);
+
+/// A router at work; ends when dropped.
+pub struct Router {
+    dnsmasq: Child,
+    folder: TempDir,
+}
+
+impl Router {
+    pub fn start(world: &World) -> Result<Self> {
+        let space = world.box_namespace().context("the box is no namespace")?;
+        for (key, value) in [
+            ("net/ipv4/ip_forward", "1"),
+            ("net/ipv6/conf/all/forwarding", "1"),
+            ("net/ipv4/conf/all/ignore_routes_with_linkdown", "1"),
+            ("net/ipv6/conf/all/ignore_routes_with_linkdown", "1"),
+            // A router listens to other routers only if told to.
+            ("net/ipv6/conf/broadband0/accept_ra", "2"),
+            ("net/ipv6/conf/starlink0/accept_ra", "2"),
+            ("net/ipv6/conf/broadband0/ra_defrtr_metric", "100"),
+            ("net/ipv6/conf/starlink0/ra_defrtr_metric", "200"),
+            ("net/ipv4/conf/broadband0/ignore_routes_with_linkdown", "1"),
+            ("net/ipv6/conf/broadband0/ignore_routes_with_linkdown", "1"),
+        ] {
+            space.sysctl(key, value)?;
+        }
+        space.ip(&format!("addr add {LAN_ADDRESS}/24 dev lan0"))?;
+        space.ip("-6 addr add fd70::1/64 dev lan0")?;
+        space.nft(
+            "table inet house {\n\
+               chain out {\n\
+                 type nat hook postrouting priority srcnat\n\
+                 oifname { broadband0, starlink0 } masquerade\n\
+               }\n\
+             }\n",
+        )?;
+        let folder = tempfile::tempdir()?;
+        let dnsmasq = space
+            .command("dnsmasq")
+            .args(["--no-daemon", "--conf-file=/dev/null", "--no-resolv", "--no-hosts"])
+            .args(["--interface=lan0", "--bind-interfaces", "--no-ping", "--all-servers"])
+            .args(["--server=198.51.100.1", "--server=100.64.0.1", "--enable-ra"])
+            .args(["--dhcp-range=10.70.0.100,10.70.0.200,600s", "--dhcp-authoritative"])
+            .args(["--dhcp-range=fd70::,ra-only,64"])
+            .arg(format!("--dhcp-leasefile={}", folder.path().join("leases").display()))
+            .stderr(Stdio::null())
+            .spawn()?;
+        let router = Self { dnsmasq, folder };
+        for uplink in Uplink::ALL {
+            router.dial(world, uplink)?;
+        }
+        Ok(router)
+    }
+
+    /// Asks the provider for an address and routes by it.
+    pub fn dial(&self, world: &World, uplink: Uplink) -> Result<Lease> {
+        let space = world.box_namespace().context("the box is no namespace")?;
+        let interface = uplink.box_interface();
+        let lease = request_lease(space, interface, self.folder.path(), DEADLINE)?;
+        let router = lease.router.context("the provider named no router")?;
+        let metric = 100 * (1 + uplink as u32);
+        space.ip(&format!("-4 addr flush dev {interface}"))?;
+        space.ip(&format!("addr add {}/{} dev {interface}", lease.address, lease.prefix_length))?;
+        space.ip(&format!("route replace default via {router} dev {interface} metric {metric}"))?;
+        Ok(lease)
+    }
+}
+
+impl Drop for Router {
+    fn drop(&mut self) {
+        let _ = self.dnsmasq.kill();
+        let _ = self.dnsmasq.wait();
+    }
+}
