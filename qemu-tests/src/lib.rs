@@ -1,5 +1,6 @@
 //! The simulated world, and the machine that boots the image in it.
 pub mod bench;
+pub mod command;
 pub mod emulator;
 pub mod house;
 pub mod machine;
