@@ -106,6 +106,11 @@ pub(crate) fn spoken_bytes(bytes: u64) -> String {
     format!("{}.{} {}", tenths / 10, tenths % 10, UNITS[unit])
 }
 
+/// The reason why the tool stops, with what led to it.
+pub(crate) fn fail(error: &anyhow::Error) {
+    eprintln!("{} {error:#}", paint("1;31", "error:"));
+}
+
 /// A duration as a person would say it: `850 ms`, `12.3 s`, `4 min 05 s`.
 pub(crate) fn spoken(duration: Duration) -> String {
     let seconds = duration.as_secs_f64();

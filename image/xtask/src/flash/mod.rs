@@ -14,14 +14,14 @@ use std::process::Command;
 
 use anyhow::{Context, bail, ensure};
 
-use crate::output;
-use crate::packages::Sha256Hex;
+use crate::packages::{Places, Sha256Hex};
+use crate::{command_line, image, output};
 use devices::Device;
 use plan::Plan;
 
 /// What is written to where, and what the person has already agreed to.
 #[derive(Debug)]
-pub(crate) struct Request<'a> {
+struct Request<'a> {
     /// The `.raw` of an image.
     pub(crate) image: &'a Path,
     /// Whether the image was built from packages other than the locked ones.
@@ -41,7 +41,7 @@ pub(crate) struct Request<'a> {
 /// # Errors
 /// A target that must not or cannot be written, a person who says no, a disk that does not hold
 /// what was written to it.
-pub(crate) fn run(request: &Request<'_>) -> anyhow::Result<()> {
+fn run(request: &Request<'_>) -> anyhow::Result<()> {
     let Request { image, target, .. } = request;
     if request.is_drift && !request.allow_drift {
         bail!(
@@ -69,6 +69,22 @@ pub(crate) fn run(request: &Request<'_>) -> anyhow::Result<()> {
         );
     }
     Ok(())
+}
+
+/// `cargo xtask flash`: builds the image if it is stale and writes it.
+///
+/// # Errors
+/// As [`run`], and when the image does not build.
+pub(crate) fn verb(places: &Places, flash: &command_line::Flash) -> anyhow::Result<()> {
+    let built = image::build(places, &flash.board, &flash.variant)?;
+    run(&Request {
+        image: &built.folder.join("porchlight.raw"),
+        is_drift: built.drift()?,
+        allow_drift: flash.allow_drift,
+        target: &flash.device,
+        into_file: flash.file,
+        yes: flash.yes.as_deref(),
+    })
 }
 
 fn agreed_plan(request: &Request<'_>, image_bytes: u64) -> anyhow::Result<Plan> {

@@ -1,0 +1,76 @@
+//! `cargo xtask bench`: a table on the terminal and the same as flat JSON in `target/bench/`.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::time::Instant;
+
+use anyhow::{Context, Result, ensure};
+
+use crate::command_line::{Bench, BenchName};
+use crate::output::{say, step};
+use crate::packages::Places;
+use crate::{image, tools_root, world};
+
+/// A table: names with their unit, and numbers.
+type Figures = BTreeMap<String, f64>;
+
+/// Measures what is asked for.
+///
+/// # Errors
+/// Something does not build, boot or answer.
+pub(crate) fn run(places: &Places, bench: &Bench) -> Result<()> {
+    let folder = places.workspace.join("target/bench");
+    fs::create_dir_all(&folder)?;
+    let (name, figures) = match bench.name {
+        BenchName::Boot => ("boot", boot(places, &folder)?),
+    };
+    let path = folder.join(format!("{name}.json"));
+    fs::write(&path, serde_json::to_string_pretty(&figures)? + "\n")?;
+    for (metric, value) in &figures {
+        say(format!("{metric:<36} {value:>12.2}"));
+    }
+    say(format!("written to {}", path.display()));
+    Ok(())
+}
+
+fn boot(places: &Places, folder: &Path) -> Result<Figures> {
+    let mut figures = Figures::new();
+    let tools = tools_root::ensure(places)?;
+    for (board, metric) in
+        [("qemu-x86_64", "image_zst_mb"), ("generic-x86_64", "image_generic_zst_mb")]
+    {
+        let built = image::build(places, board, "gateway")?;
+        image::compress(&tools, &built.folder)?;
+        let bytes = fs::metadata(built.folder.join("porchlight.raw.zst"))?.len();
+        #[expect(clippy::cast_precision_loss, reason = "an image is far below 2^53 bytes")]
+        figures.insert(metric.to_owned(), bytes as f64 / 1e6);
+    }
+    let program = world::program(places)?;
+    let measure = |what: &str, arguments: &[&str], figures: &mut Figures| -> Result<()> {
+        let _step = step(what);
+        let part = folder.join("part.json");
+        let status = world::command(places, &tools, program.as_os_str())
+            .args(arguments)
+            .arg("--json")
+            .arg(&part)
+            .status()?;
+        ensure!(status.success(), "{what} failed");
+        let text = fs::read_to_string(&part).with_context(|| format!("{what} wrote no table"))?;
+        figures.extend(serde_json::from_str::<Figures>(&text)?);
+        fs::remove_file(&part)?;
+        Ok(())
+    };
+    measure("timing of the link emulator", &["timing"], &mut figures)?;
+    let images = places.workspace.join("target/image");
+    let images = images.to_str().context("the path of the sources is not UTF-8")?;
+    measure("boots", &["bench", "boot", "--images", images], &mut figures)?;
+    let started = Instant::now();
+    let up = std::process::Command::new(std::env::current_exe()?)
+        .args(["up", "--headless"])
+        .current_dir(&places.workspace)
+        .status()?;
+    ensure!(up.success(), "cargo xtask up failed");
+    figures.insert("up_warm_s".to_owned(), started.elapsed().as_secs_f64());
+    Ok(figures)
+}

@@ -1,0 +1,124 @@
+//! `cargo xtask test`: every test, in tiers from cheap to dear, and how long each tier took.
+
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+
+use crate::command_line::{Repro, Test, Tier, Which};
+use crate::output::{say, spoken, step, warn};
+use crate::packages::{self, Places};
+use crate::{image, repro, tidy};
+
+/// What the boot tests boot.
+const IMAGES: [(&str, &str); 4] = [
+    ("qemu-x86_64", "gateway"),
+    ("qemu-x86_64", "dev"),
+    ("generic-x86_64", "gateway"),
+    ("generic-x86_64", "dev"),
+];
+
+/// Runs the tiers asked for, or all.
+///
+/// # Errors
+/// The first check that fails; the tiers before it are printed with their times.
+pub(crate) fn run(places: &Places, test: &Test) -> Result<()> {
+    let wanted = |tier| test.tier.is_empty() || test.tier.contains(&tier);
+    let mut took: Vec<(&str, Duration)> = Vec::new();
+    let mut outcome = Ok(());
+    for (tier, name, check) in [
+        (Tier::Host, "host", host as fn(&Places) -> Result<()>),
+        (Tier::World, "world", world),
+        (Tier::Qemu, "qemu", qemu),
+    ] {
+        if !wanted(tier) || outcome.is_err() {
+            continue;
+        }
+        let started = Instant::now();
+        outcome = check(places).with_context(|| format!("tier {name}"));
+        took.push((name, started.elapsed()));
+    }
+    for (name, time) in took {
+        say(format!("tier {name:<6} {}", spoken(time)));
+    }
+    outcome
+}
+
+fn host(places: &Places) -> Result<()> {
+    walls(places)?;
+    cargo(places, "formatting", &["fmt", "--all", "--check"])?;
+    cargo(
+        places,
+        "lints",
+        &["clippy", "--workspace", "--all-targets", "--locked", "--quiet", "--", "--deny", "warnings"],
+    )?;
+    packages::lock::check(places)?;
+    cargo(places, "tests on the host", &["test", "--workspace", "--locked", "--quiet"])
+}
+
+/// The walls and the licences.
+///
+/// # Errors
+/// A wall does not stand; each is printed.
+pub(crate) fn walls(places: &Places) -> Result<()> {
+    let _step = step("the walls: imports, lengths, names, purity, licences");
+    let findings = tidy::run(&places.workspace)?;
+    for question in findings.questions() {
+        warn(question);
+    }
+    for wall in findings.walls() {
+        say(wall);
+    }
+    ensure!(findings.walls_stand(), "the walls do not stand");
+    let findings = tidy::deny::run(&places.workspace, &places.cache)?;
+    for wall in findings.walls() {
+        say(wall);
+    }
+    ensure!(findings.walls_stand(), "cargo-deny refuses what the workspace depends on");
+    Ok(())
+}
+
+fn world(places: &Places) -> Result<()> {
+    in_tools_root(places, "real programs in network namespaces", "world")
+}
+
+fn qemu(places: &Places) -> Result<()> {
+    for (board, variant) in IMAGES {
+        image::build(places, board, variant)?;
+    }
+    in_tools_root(places, "a machine without a system", "boot_machine")?;
+    in_tools_root(places, "the image in QEMU", "boot")?;
+    let which = Which { board: "qemu-x86_64".into(), variant: "gateway".into() };
+    repro::run(places, &Repro { which, allow_drift: true })
+}
+
+/// Runs one test program of `qemu-tests` inside the tools root: cargo builds it here and starts it
+/// through `xtask enter`.
+fn in_tools_root(places: &Places, what: &str, target: &str) -> Result<()> {
+    let _step = step(what);
+    let own = std::env::current_exe()?;
+    let runner = format!("{} enter", own.to_str().context("this program's path is not UTF-8")?);
+    let status = Command::new("cargo")
+        .args(["test", "--locked", "--quiet", "--package", "qemu-tests", "--test", target])
+        .args(["--", "--test-threads=1"])
+        .env("CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER", runner)
+        .env("PORCHLIGHT_IMAGES", places.workspace.join("target/image"))
+        .current_dir(&places.workspace)
+        .status()
+        .context("cannot run cargo")?;
+    if !status.success() {
+        bail!("{what}: failed");
+    }
+    Ok(())
+}
+
+fn cargo(places: &Places, what: &str, arguments: &[&str]) -> Result<()> {
+    let _step = step(what);
+    let status = Command::new("cargo")
+        .args(arguments)
+        .current_dir(&places.workspace)
+        .status()
+        .context("cannot run cargo")?;
+    ensure!(status.success(), "cargo {}: failed", arguments.join(" "));
+    Ok(())
+}
