@@ -231,6 +231,7 @@ impl Arrived {
 mod tests {
     use super::super::http::Patience;
     use super::super::places::Places;
+    use super::super::proxy::Proxy;
     use super::super::test_server::{Reply, Server};
     use super::*;
     use std::time::Duration;
@@ -242,7 +243,7 @@ mod tests {
     }
 
     /// A fresh cache, and sources at these base URLs.
-    fn bench(mirrors: &[&str], snapshot: &str, proxy: Option<String>) -> Bench {
+    fn bench(mirrors: &[&str], snapshot: &str, proxy: Option<Proxy>) -> Bench {
         let cache = tempfile::tempdir().unwrap();
         let places = Places { workspace: cache.path().to_owned(), cache: cache.path().to_owned() };
         let second = Duration::from_secs(1);
@@ -331,7 +332,8 @@ mod tests {
     #[test]
     fn a_proxy_is_asked_for_the_whole_url() {
         let proxy = Server::start(|_, _| Reply::File(b"aa".to_vec()));
-        let bench = bench(&["http://mirror.invalid/debian"], NOBODY, Some(proxy.authority()));
+        let bench =
+            bench(&["http://mirror.invalid/debian"], NOBODY, Proxy::parse(&proxy.url(), ""));
         fetch(&[LockedPackage::of_bytes("aa", b"aa")], &bench.debs, &bench.sources).unwrap();
         let request = &proxy.requests()[0];
         assert_eq!(request.target, "http://mirror.invalid/debian/pool/main/aa_1.0%2bb1_amd64.deb");

@@ -6,7 +6,8 @@ use anyhow::{Context, Result, anyhow, bail};
 use ureq::http::{Response, StatusCode, Uri};
 use ureq::{Agent, Body};
 
-use super::proxy;
+use super::absolute_form;
+use super::proxy::Proxy;
 
 /// How long to wait for a peer before it counts as silent.
 #[derive(Clone, Copy, Debug)]
@@ -34,12 +35,12 @@ const REDIRECTS: usize = 4;
 #[derive(Clone, Debug)]
 pub(crate) struct Client {
     agent: Agent,
-    proxy: Option<String>,
+    proxy: Option<Proxy>,
 }
 
 impl Client {
-    /// A client that goes through `proxy` (`host:port`) if there is one.
-    pub(crate) fn new(patience: Patience, proxy: Option<String>) -> Self {
+    /// A client that goes through `proxy` if there is one.
+    pub(crate) fn new(patience: Patience, proxy: Option<Proxy>) -> Self {
         let config = Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
@@ -52,7 +53,7 @@ impl Client {
             .user_agent("porchlight-xtask")
             .build();
         let agent = match &proxy {
-            Some(_) => proxy::agent(config),
+            Some(_) => absolute_form::agent(config),
             None => config.new_agent(),
         };
         Self { agent, proxy }
@@ -79,28 +80,27 @@ impl Client {
     fn get_once(&self, url: &str, from: u64) -> Result<Response<Body>> {
         let target: Uri = url.parse().with_context(|| format!("{url} is not a URL"))?;
         let host = target.authority().context("a URL without a host")?.as_str().to_owned();
-        let uri = match &self.proxy {
-            Some(proxy) if !is_this_machine(&host) => Uri::builder()
+        let proxy = self.proxy.as_ref().filter(|proxy| proxy.serves(&host));
+        let uri = match proxy {
+            Some(proxy) => Uri::builder()
                 .scheme("http")
-                .authority(proxy.as_str())
-                .path_and_query(proxy::path_of(url))
+                .authority(proxy.authority())
+                .path_and_query(absolute_form::path_of(url))
                 .build()
-                .with_context(|| format!("the proxy \"{proxy}\" is not host:port"))?,
-            _ => target,
+                .with_context(|| format!("the proxy {} is not host:port", proxy.authority()))?,
+            None => target,
         };
         let mut request = self.agent.get(uri).header("host", host);
         if from > 0 {
             request = request.header("range", format!("bytes={from}-"));
         }
-        request.call().map_err(|error| match &self.proxy {
-            Some(proxy) => anyhow!(error).context(format!("through the proxy {proxy}")),
+        request.call().map_err(|error| match proxy {
+            Some(proxy) => {
+                anyhow!(error).context(format!("through the proxy {}", proxy.authority()))
+            }
             None => anyhow!(error),
         })
     }
-}
-
-fn is_this_machine(host: &str) -> bool {
-    host.starts_with("127.") || host.starts_with("localhost") || host.starts_with("[::1]")
 }
 
 fn next_url(url: &str, location: &str) -> Result<String> {

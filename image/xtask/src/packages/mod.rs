@@ -4,6 +4,7 @@
 //! `fetch` brings the locked bytes (`download` one file, `http` one request, `mirrors` and
 //! `snapshot` where from) into the `cache`, and `repository` makes them installable offline.
 
+mod absolute_form;
 mod cache;
 mod download;
 mod exclusive;
@@ -32,6 +33,7 @@ use self::fetch::Sources;
 use self::http::{Client, Patience};
 use self::lock::{Lock, LockFile};
 use self::mirrors::Mirrors;
+use self::proxy::Proxy;
 use self::resolve::Resolver;
 use crate::output;
 
@@ -134,7 +136,7 @@ pub(crate) fn obtain(places: &Places, which: Which<'_>) -> Result<Obtained> {
 }
 
 fn sources_of_this_machine() -> Sources {
-    let proxy = proxy::of_this_machine();
+    let proxy = Proxy::of_this_machine();
     Sources {
         mirrors: Mirrors::of_this_machine(),
         client: Client::new(Patience::MIRROR, proxy.clone()),

@@ -1,32 +1,57 @@
-//! The machine's HTTP proxy, and how to speak to it.
-//!
-//! A proxy gets the whole URL in the request line (RFC 9112 section 3.2.2): that is what caching
-//! proxies such as apt-cacher-ng and squid serve, while they refuse CONNECT to port 80. The HTTP
-//! library knows only CONNECT, so the last step of sending puts the request line right.
+//! The machine's HTTP proxy: the environment's, else apt's.
 
-use std::fmt;
 use std::process::Command;
 
-use ureq::unversioned::resolver::DefaultResolver;
-use ureq::unversioned::transport::{
-    Buffers, ConnectionDetails, Connector, NextTimeout, TcpConnector, Transport,
-};
-use ureq::{Agent, Error, config::Config};
-
-/// The machine's proxy for plain HTTP: the environment's, else apt's. `host:port`, or `None` for a direct
-/// connection.
-pub(crate) fn of_this_machine() -> Option<String> {
-    let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-    let url = variable("http_proxy").or_else(|| variable("HTTP_PROXY")).or_else(apt_proxy)?;
-    let rest = url.strip_prefix("http://").unwrap_or(&url).trim_end_matches('/');
-    let host = rest.rsplit_once('@').map_or(rest, |(_, host)| host);
-    (!host.is_empty() && host != "DIRECT").then(|| match host.rsplit_once(':') {
-        Some(_) => host.to_owned(),
-        None => format!("{host}:80"),
-    })
+/// A proxy, and the hosts that are reached without it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Proxy {
+    authority: String,
+    exceptions: Vec<String>,
 }
 
-fn apt_proxy() -> Option<String> {
+impl Proxy {
+    /// What `http_proxy` and `no_proxy` say, or apt's `Acquire::http::Proxy`.
+    pub(crate) fn of_this_machine() -> Option<Self> {
+        let variable = |name: &str| {
+            let value = std::env::var(name).or_else(|_| std::env::var(name.to_uppercase()));
+            value.ok().filter(|value| !value.is_empty())
+        };
+        let url = variable("http_proxy").or_else(of_apt)?;
+        Self::parse(&url, &variable("no_proxy").unwrap_or_default())
+    }
+
+    /// Reads `http://host:port/` and a list of exceptions with commas between. `None` where the
+    /// URL means a direct connection. A name and password in it are not used.
+    pub(crate) fn parse(url: &str, exceptions: &str) -> Option<Self> {
+        let rest = url.strip_prefix("http://").unwrap_or(url).trim_end_matches('/');
+        let host = rest.rsplit_once('@').map_or(rest, |(_, host)| host);
+        if host.is_empty() || host == "DIRECT" {
+            return None;
+        }
+        let port = if host.contains(':') { "" } else { ":80" };
+        let exceptions = exceptions.split(',').map(|e| e.trim().trim_start_matches('.').to_owned());
+        let exceptions = exceptions.filter(|exception| !exception.is_empty()).collect();
+        Some(Self { authority: format!("{host}{port}"), exceptions })
+    }
+
+    /// Its `host:port`.
+    pub(crate) fn authority(&self) -> &str {
+        &self.authority
+    }
+
+    /// Whether it is to be asked for something on `host` (with or without a port): not for this
+    /// machine itself, nor for an exception or what is below it.
+    pub(crate) fn serves(&self, host: &str) -> bool {
+        let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
+        let below = |exception: &String| {
+            name.strip_suffix(exception.as_str()).is_some_and(|r| r.is_empty() || r.ends_with('.'))
+        };
+        let here = name.starts_with("127.") || name == "localhost" || name == "[::1]";
+        !here && !self.exceptions.iter().any(|exception| exception == "*" || below(exception))
+    }
+}
+
+fn of_apt() -> Option<String> {
     let output =
         Command::new("apt-config").args(["shell", "P", "Acquire::http::Proxy"]).output().ok()?;
     let text = String::from_utf8(output.stdout).ok()?;
@@ -34,68 +59,34 @@ fn apt_proxy() -> Option<String> {
     (!value.is_empty()).then(|| value.to_owned())
 }
 
-/// What is asked of the library instead of an absolute target, which it does not take: the target
-/// as a path.
-pub(crate) fn path_of(url: &str) -> String {
-    format!("/{url}")
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// An agent whose requests for [`path_of`] a URL are sent as requests for that URL.
-pub(crate) fn agent(config: Config) -> Agent {
-    let connector = ().chain(TcpConnector::default()).chain(AbsoluteForm);
-    Agent::with_parts(config, connector, DefaultResolver::default())
-}
-
-#[derive(Debug)]
-struct AbsoluteForm;
-
-impl<In: Transport> Connector<In> for AbsoluteForm {
-    type Out = Rewriting<In>;
-
-    fn connect(
-        &self,
-        _: &ConnectionDetails<'_>,
-        chained: Option<In>,
-    ) -> Result<Option<Rewriting<In>>, Error> {
-        Ok(chained.map(Rewriting))
-    }
-}
-
-struct Rewriting<T>(T);
-
-impl<T> fmt::Debug for Rewriting<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Rewriting")
-    }
-}
-
-impl<T: Transport> Transport for Rewriting<T> {
-    fn buffers(&mut self) -> &mut dyn Buffers {
-        self.0.buffers()
+    #[test]
+    fn ways_to_write_a_proxy() {
+        for (url, wanted) in [
+            ("http://proxy.example:3128/", Some("proxy.example:3128")),
+            ("http://name:secret@proxy.example", Some("proxy.example:80")),
+            ("proxy.example:8080", Some("proxy.example:8080")),
+            ("DIRECT", None),
+            ("", None),
+        ] {
+            let proxy = Proxy::parse(url, "");
+            assert_eq!(proxy.as_ref().map(Proxy::authority), wanted, "{url}");
+        }
     }
 
-    fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), Error> {
-        let output = &mut self.0.buffers().output()[..amount];
-        let amount = without_slash(output);
-        self.0.transmit_output(amount, timeout)
-    }
-
-    fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, Error> {
-        self.0.await_input(timeout)
-    }
-
-    fn is_open(&mut self) -> bool {
-        self.0.is_open()
-    }
-}
-
-/// Turns `GET /http://…` into `GET http://…`; returns the new length.
-fn without_slash(request: &mut [u8]) -> usize {
-    const METHOD: &[u8] = b"GET ";
-    if request.starts_with(b"GET /http://") {
-        request.copy_within(METHOD.len() + 1.., METHOD.len());
-        request.len() - 1
-    } else {
-        request.len()
+    #[test]
+    fn exceptions_are_reached_directly() {
+        let proxy = Proxy::parse("http://p:1", "example.org, .lan").unwrap();
+        for host in ["mirror.example.com", "notexample.org", "mirror.example.com:81"] {
+            assert!(proxy.serves(host), "{host}");
+        }
+        for host in ["example.org", "deb.example.org:80", "mirror.lan", "127.0.0.1:1", "localhost"]
+        {
+            assert!(!proxy.serves(host), "{host}");
+        }
+        assert!(!Proxy::parse("http://p:1", "*").unwrap().serves("mirror.example.com"));
     }
 }

@@ -84,11 +84,6 @@ impl Server {
         })
     }
 
-    /// `host:port`.
-    pub(crate) fn authority(&self) -> String {
-        self.address.to_string()
-    }
-
     /// `http://host:port`.
     pub(crate) fn url(&self) -> String {
         format!("http://{}", self.address)
