@@ -4,6 +4,7 @@
 //! the crates at `/cargo`, what comes out at `/target`. C library and linker scripts are those of
 //! the tools root, so a service needs no newer glibc than the image has.
 
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -68,7 +69,11 @@ pub(crate) fn compile(places: &Places, tools: &ToolsRoot, crates: &[&str]) -> Re
         .network(Network::None)
         .working_directory("/src")
         .command("/toolchain/bin/cargo");
-    command.args(["build", "--locked", "--offline", "--quiet", "--target-dir", "/target"]);
+    command.args(["build", "--locked", "--offline", "--target-dir", "/target"]);
+    // A person watches the minutes go by; a log only wants to know what went wrong.
+    if !std::io::stderr().is_terminal() {
+        command.arg("--quiet");
+    }
     command.args(["--profile", PROFILE, "--target", TARGET]);
     for name in crates {
         command.args(["--package", name]);

@@ -41,6 +41,11 @@ const SWITCHES: [(&str, &str); 3] = [
 /// # Errors
 /// A sentence that says what is missing and which command or setting brings it.
 pub(super) fn require() -> Result<()> {
+    ensure!(
+        std::env::consts::ARCH == "x86_64",
+        "this machine is {}: the tools and the images are for x86_64 and must be made on it",
+        std::env::consts::ARCH
+    );
     let missing = missing(is_on_path);
     if !missing.is_empty() {
         install(&missing)?;
