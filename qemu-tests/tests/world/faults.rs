@@ -128,7 +128,7 @@ fn changed_addresses_end_the_old_and_give_new_ones() {
     let old = house.fetch_until("a page", |_| true).from_ip;
     house.fault("address-change");
     assert!(house.world.client().fetch(PAGE, BRIEFLY).is_err(), "the old address still works");
-    let lease = house.router.dial(&house.world, Uplink::Broadband).unwrap();
+    let lease = house.router.dial(Uplink::Broadband).unwrap();
     let new = house.fetch_until("a page from the new address", |_| true).from_ip;
     assert_ne!(new, old);
     assert_eq!(new, Some(IpAddr::V4(lease.address)));

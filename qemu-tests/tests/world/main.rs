@@ -3,6 +3,7 @@
 //! Needs root in a user namespace of its own, `/dev/net/tun` and the tools root; see README.md.
 //! Each test builds a world of its own, so they may run side by side.
 
+mod cables;
 mod faults;
 mod household;
 mod replay;
@@ -30,11 +31,17 @@ struct House {
 }
 
 fn house(scenario: &str) -> House {
-    let scenario = Scenario::load(scenario).unwrap();
+    let house = house_without_client(Scenario::load(scenario).unwrap());
+    let lease = house.world.client().lease(DEADLINE);
+    lease.unwrap_or_else(|error| panic!("{error:#}\n{}", house.world.dump()));
+    house
+}
+
+/// A world with a router; nobody has asked it for anything.
+fn house_without_client(scenario: Scenario) -> House {
     let world = World::build(scenario, BoxKind::Namespace).unwrap();
-    let router =
-        Router::start(&world).unwrap_or_else(|error| panic!("{error:#}\n{}", world.dump()));
-    world.client().lease(DEADLINE).unwrap_or_else(|error| panic!("{error:#}\n{}", world.dump()));
+    let router = Router::start(world.box_namespace().unwrap());
+    let router = router.unwrap_or_else(|error| panic!("{error:#}\n{}", world.dump()));
     House { router, world }
 }
 

@@ -19,10 +19,7 @@ fn replay(capacity: bool) -> House {
     down.delay = Delay::Trace(RecordedTrace::Leocc);
     down.capacity =
         if capacity { Capacity::Trace(RecordedTrace::Leocc) } else { Capacity::Unlimited };
-    let world = World::build(scenario, BoxKind::Namespace).unwrap();
-    let router =
-        Router::start(&world).unwrap_or_else(|error| panic!("{error:#}\n{}", world.dump()));
-    House { router, world }
+    house_without_client(scenario)
 }
 
 /// Packets that arrived: when they were sent and when they came, since the clock's start.

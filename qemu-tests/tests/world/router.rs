@@ -5,7 +5,7 @@ use std::process::{Child, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use qemu_tests::world::{Lease, Uplink, World, request_lease};
+use qemu_tests::world::{Lease, Namespace, Uplink, request_lease};
 use tempfile::TempDir;
 
 /// The router's LAN address.
@@ -17,11 +17,12 @@ const DEADLINE: Duration = Duration::from_secs(20);
 pub struct Router {
     dnsmasq: Child,
     folder: TempDir,
+    space: Namespace,
 }
 
 impl Router {
-    pub fn start(world: &World) -> Result<Self> {
-        let space = world.box_namespace().context("the box is no namespace")?;
+    /// Routes in a namespace that has lan0, broadband0 and starlink0.
+    pub fn start(space: &Namespace) -> Result<Self> {
         for (key, value) in [
             ("net/ipv4/ip_forward", "1"),
             ("net/ipv6/conf/all/forwarding", "1"),
@@ -58,16 +59,16 @@ impl Router {
             .arg(format!("--dhcp-leasefile={}", folder.path().join("leases").display()))
             .stderr(Stdio::null())
             .spawn()?;
-        let router = Self { dnsmasq, folder };
+        let router = Self { dnsmasq, folder, space: space.clone() };
         for uplink in Uplink::ALL {
-            router.dial(world, uplink)?;
+            router.dial(uplink)?;
         }
         Ok(router)
     }
 
     /// Asks the provider for an address and routes by it.
-    pub fn dial(&self, world: &World, uplink: Uplink) -> Result<Lease> {
-        let space = world.box_namespace().context("the box is no namespace")?;
+    pub fn dial(&self, uplink: Uplink) -> Result<Lease> {
+        let space = &self.space;
         let interface = uplink.box_interface();
         let lease = request_lease(space, interface, self.folder.path(), DEADLINE)?;
         let router = lease.router.context("the provider named no router")?;
