@@ -159,6 +159,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let control = folder.path().join("tree/DEBIAN");
         fs::create_dir_all(&control).unwrap();
+        // dpkg-deb refuses what a strict umask makes of it.
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        fs::set_permissions(&control, mode).unwrap();
         let text = format!(
             "Package: {name}\nVersion: 1.0\nArchitecture: all\nMaintainer: Nobody <n@example.org>\n\
              Depends: libc6\nDescription: nothing\n Nothing at all.\n"
