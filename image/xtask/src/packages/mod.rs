@@ -48,9 +48,7 @@ pub(crate) use self::sha256::Sha256Hex;
 /// Which packages to obtain.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Which<'a> {
-    /// Every image set.
-    Image,
-    /// Only what these image sets need, so that one board does not wait for another's firmware.
+    /// What these image sets need and no more, so that one board does not wait for another's firmware.
     ImageSets(&'a [&'a str]),
     /// The tools root.
     Tools,
@@ -92,7 +90,7 @@ pub(crate) struct Obtained {
 /// wrong bytes. Running again continues.
 pub(crate) fn obtain(places: &Places, which: Which<'_>) -> Result<Obtained> {
     let file = match which {
-        Which::Image | Which::ImageSets(_) => LockFile::Image,
+        Which::ImageSets(_) => LockFile::Image,
         Which::Tools => LockFile::Tools,
     };
     let lock = Lock::read(places, file)?;

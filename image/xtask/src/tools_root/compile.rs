@@ -11,7 +11,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail, ensure};
 use serde::Deserialize;
 
-use super::{Network, ToolsRoot};
+use super::ToolsRoot;
 use crate::output;
 use crate::packages::Places;
 use crate::settings;
@@ -66,7 +66,6 @@ pub(crate) fn compile(places: &Places, tools: &ToolsRoot, crates: &[&str]) -> Re
         .environment("PATH", "/toolchain/bin:/usr/bin:/bin")
         .environment("CARGO_HOME", "/cargo")
         .environment("CARGO_ENCODED_RUSTFLAGS", FLAGS.join("\x1f"))
-        .network(Network::None)
         .working_directory("/src")
         .command("/toolchain/bin/cargo");
     command.args(["build", "--locked", "--offline", "--target-dir", "/target"]);

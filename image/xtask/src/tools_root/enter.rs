@@ -22,31 +22,22 @@ pub(crate) const CLOCK_OFFSET: &str = "PORCHLIGHT_CLOCK_OFFSET";
 /// The library that bends the clock.
 const FAKETIME: &str = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1";
 
-/// Which network the program sees.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Network {
-    /// A loopback of its own, and nothing else.
-    None,
-    /// That of the caller, whichever that is.
-    Host,
-}
-
 /// One program to be run inside; made by `ToolsRoot::enter`.
 #[derive(Clone, Debug)]
 pub(crate) struct Enter {
     filter: OsString,
     arguments: Vec<OsString>,
-    network: Network,
 }
 
 /// bubblewrap with what holds for every program: root of a user namespace of its own, the
-/// ownership filter, own process ids, a cleared environment, umask 022.
+/// ownership filter, own process ids, no network, a cleared environment, umask 022.
 pub(super) fn bubblewrap(filter: &OsStr) -> Command {
     let mut command = Command::new("sh");
     command
         .args(["-c", LAUNCH, "enter"])
         .arg(filter)
         .args(["--die-with-parent", "--unshare-pid", "--unshare-ipc", "--unshare-uts"])
+        .args(["--unshare-net"])
         .args(["--unshare-user", "--uid", "0", "--gid", "0", "--cap-add", "ALL"])
         .args(["--hostname", "porchlight", "--clearenv", "--setenv", "PATH", PATH])
         .args(["--setenv", "HOME", "/root", "--setenv", "LC_ALL", "C.UTF-8"])
@@ -56,8 +47,7 @@ pub(super) fn bubblewrap(filter: &OsStr) -> Command {
 
 impl Enter {
     pub(super) fn new(tree: &Path, filter: &Path) -> Self {
-        let mut enter =
-            Self { filter: filter.into(), arguments: Vec::new(), network: Network::None };
+        let mut enter = Self { filter: filter.into(), arguments: Vec::new() };
         if let Some(offset) = std::env::var_os(CLOCK_OFFSET) {
             for (name, value) in [
                 ("LD_PRELOAD", FAKETIME.into()),
@@ -132,13 +122,6 @@ impl Enter {
         self
     }
 
-    /// Chooses the network; without a call there is none.
-    #[must_use]
-    pub(crate) fn network(mut self, network: Network) -> Self {
-        self.network = network;
-        self
-    }
-
     /// Where the program starts.
     #[must_use]
     pub(crate) fn working_directory(mut self, guest: impl AsRef<Path>) -> Self {
@@ -151,9 +134,6 @@ impl Enter {
     pub(crate) fn command(self, program: impl AsRef<OsStr>) -> Command {
         let mut command = bubblewrap(&self.filter);
         command.args(self.arguments);
-        if self.network == Network::None {
-            command.arg("--unshare-net");
-        }
         command.arg("--").arg(program);
         command
     }
