@@ -48,7 +48,8 @@ pub(crate) use self::sha256::Sha256Hex;
 /// Which packages to obtain.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Which<'a> {
-    /// What these image sets need and no more, so that one board does not wait for another's firmware.
+    /// What these image sets need and no more, so that one board does not wait for the firmware
+    /// of another.
     ImageSets(&'a [&'a str]),
     /// The tools root.
     Tools,
