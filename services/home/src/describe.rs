@@ -26,7 +26,6 @@ pub struct DescribeError(#[from] serde_json::Error);
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Description {
-    #[serde(default)]
     interfaces: Vec<Interface>,
 }
 

@@ -1,0 +1,167 @@
+//! The light table, over every combination of facts there is.
+
+use home::light::{Facts, Light, Row, judge};
+use home::port::Role;
+use home::reading::{LinkState, SystemState};
+use home::uplink::UplinkState;
+
+const SYSTEM: [SystemState; 4] =
+    [SystemState::Starting, SystemState::Up, SystemState::Stopping, SystemState::Other];
+
+const LINK: [LinkState; 5] = [
+    LinkState::Missing,
+    LinkState::Unplugged,
+    LinkState::Plugged,
+    LinkState::Addressed,
+    LinkState::Unknown,
+];
+
+const UPLINK: [UplinkState; 6] = [
+    UplinkState::InUse,
+    UplinkState::Ready,
+    UplinkState::Connecting,
+    UplinkState::Unplugged,
+    UplinkState::Missing,
+    UplinkState::Unknown,
+];
+
+/// Words that a household should never have to read.
+const JARGON: [&str; 12] = [
+    "uplink",
+    "interface",
+    "carrier",
+    "DHCP",
+    "systemd",
+    "networkd",
+    "route",
+    "daemon",
+    "unit",
+    "WAN",
+    "LAN",
+    "link0",
+];
+
+fn facts<'a>(
+    failed: &'a [String],
+    home: LinkState,
+    broadband: UplinkState,
+    starlink: UplinkState,
+) -> Facts<'a> {
+    Facts {
+        fresh: true,
+        settled: true,
+        system: SystemState::Up,
+        failed,
+        home: vec![home],
+        uplinks: vec![(Role::Broadband, broadband), (Role::Starlink, starlink)],
+    }
+}
+
+fn for_every_combination(mut check: impl FnMut(&Facts<'_>)) -> usize {
+    let none: [String; 0] = [];
+    let one = [String::from("home.service")];
+    let mut count = 0;
+    for (home, broadband, starlink) in LINK.into_iter().flat_map(|home| {
+        UPLINK.into_iter().flat_map(move |b| UPLINK.into_iter().map(move |s| (home, b, s)))
+    }) {
+        for bits in 0..8 {
+            let failed: &[String] = if bits & 1 == 0 { &none } else { &one };
+            for system in SYSTEM {
+                let facts = facts(failed, home, broadband, starlink);
+                check(&Facts { fresh: bits & 2 == 0, settled: bits & 4 == 0, system, ..facts });
+                count += 1;
+            }
+        }
+    }
+    count
+}
+
+#[test]
+fn all_is_well_only_when_everything_is() {
+    let count = for_every_combination(|facts| {
+        let (row, _) = judge(facts);
+        let online = facts.uplinks.iter().any(|(_, state)| state.is_online());
+        let home = !matches!(facts.home[0], LinkState::Missing | LinkState::Unplugged);
+        let up = facts.system == SystemState::Up;
+        let well = facts.fresh && facts.settled && online && home && up && facts.failed.is_empty();
+        assert_eq!(row.light() == Light::Serving, well, "{row:?} for {facts:?}");
+    });
+    assert_eq!(count, 5 * 36 * 8 * 4);
+}
+
+#[test]
+fn the_highest_active_row_wins() {
+    for_every_combination(|facts| {
+        let (row, _) = judge(facts);
+        // The table of the module's head, read from below.
+        let mut expected = Row::Serving;
+        if facts.system != SystemState::Up {
+            expected = Row::Stuck;
+        }
+        if !facts.failed.is_empty() {
+            expected = Row::Failed;
+        }
+        if matches!(facts.home[0], LinkState::Missing | LinkState::Unplugged) {
+            expected = Row::HomePort;
+        }
+        if !facts.uplinks.iter().any(|(_, state)| state.is_online()) {
+            expected = Row::Offline;
+        }
+        if !facts.fresh {
+            expected = Row::Blind;
+        }
+        if !facts.settled {
+            expected = Row::Starting;
+        }
+        if facts.fresh && facts.system == SystemState::Stopping {
+            expected = Row::Stopping;
+        }
+        assert_eq!(row, expected, "{facts:?}");
+    });
+}
+
+#[test]
+fn every_sentence_is_one_a_household_can_read() {
+    for_every_combination(|facts| {
+        let (_, why) = judge(facts);
+        assert!(why.ends_with('.') && why.len() <= 200, "{why}");
+        assert!(why.starts_with(char::is_uppercase), "{why}");
+        for word in JARGON {
+            assert!(!why.contains(word), "{word:?} in {why:?}");
+        }
+    });
+}
+
+#[test]
+fn the_sentences_say_what_is_the_matter() {
+    use UplinkState::{Connecting, InUse, Ready, Unplugged};
+    let why = |broadband, starlink| judge(&facts(&[], LinkState::Addressed, broadband, starlink)).1;
+    assert_eq!(why(InUse, Ready), "The house is online through broadband, with Starlink ready.");
+    assert_eq!(why(Ready, InUse), "The house is online through Starlink, with broadband ready.");
+    assert_eq!(why(Unplugged, InUse), "Broadband is down; the house is online through Starlink.");
+    assert_eq!(
+        why(InUse, Connecting),
+        "The house is online through broadband. Starlink is not available."
+    );
+    assert_eq!(
+        why(Unplugged, Connecting),
+        "The house is offline: broadband has no live cable and Starlink is plugged in but not \
+         answering. Check the cables and the power of the modem and the dish."
+    );
+    assert_eq!(
+        why(Connecting, Connecting),
+        "The house is offline: broadband is plugged in but not answering and Starlink is plugged \
+         in but not answering. Switch the modem and the dish off and on again; the provider may \
+         have an outage."
+    );
+}
+
+#[test]
+fn a_box_with_one_line_does_not_miss_the_other() {
+    let only = vec![(Role::Starlink, UplinkState::InUse)];
+    let facts = Facts {
+        uplinks: only,
+        ..facts(&[], LinkState::Addressed, UplinkState::InUse, UplinkState::Ready)
+    };
+    assert_eq!(judge(&facts).1, "The house is online through Starlink.");
+}
