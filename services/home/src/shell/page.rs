@@ -11,8 +11,8 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Extension, Router};
-use bus::home::{HomeStatus, StatusSource};
-use bus::view::View;
+use bus::home::{HomeStatus, StatusSource, UplinkKind, UplinkState};
+use bus::view::{UplinkView, View};
 use tokio::sync::Semaphore;
 
 use super::bus::Published;
@@ -118,19 +118,19 @@ fn paint(view: &View) -> String {
     let rows: String = view.uplinks.iter().map(paint_row).collect();
     let light = word(&view.light);
     let slots: [(&str, &str); 8] = [
+        ("blank", &paint_row(&BLANK)),
         ("light", &light),
         ("headline", view.headline),
         ("why", &view.why),
         ("lasting", &view.lasting),
         ("version", &view.image.version),
-        ("variant", &view.image.variant),
         ("note", view.image.note),
         ("rows", &rows),
     ];
     fill(include_str!("../../page/page.html"), &slots)
 }
 
-fn paint_row(uplink: &bus::view::UplinkView) -> String {
+fn paint_row(uplink: &UplinkView) -> String {
     let state = word(&uplink.state);
     let slots: [(&str, &str); 5] = [
         ("name", &uplink.name),
@@ -148,15 +148,29 @@ fn word(value: &impl serde::Serialize) -> String {
     json.trim_matches('"').to_owned()
 }
 
-/// `template` with each `{{slot}}` replaced by its text. Texts are escaped, except for `rows`,
-/// whose parts have been.
+/// The row from which the page's script makes new ones.
+const BLANK: UplinkView = UplinkView {
+    name: String::new(),
+    kind: UplinkKind::Unknown,
+    label: "",
+    state: UplinkState::Unknown,
+    words: "",
+    lasting: String::new(),
+};
+
+/// `template` with each `{{slot}}` replaced by its text. Texts are escaped, except for rows, whose
+/// parts have been.
 fn fill(template: &str, slots: &[(&str, &str)]) -> String {
     let mut parts = template.split("{{");
     let mut filled = parts.next().unwrap_or_default().to_owned();
     for part in parts {
         let (name, rest) = part.split_once("}}").expect("each {{ of our templates has its }}");
         let (_, text) = slots.iter().find(|(slot, _)| *slot == name).expect("each slot is filled");
-        filled.push_str(&if name == "rows" { (*text).to_owned() } else { escape(text) });
+        filled.push_str(&if matches!(name, "rows" | "blank") {
+            (*text).to_owned()
+        } else {
+            escape(text)
+        });
         filled.push_str(rest);
     }
     filled
