@@ -45,6 +45,6 @@ pub fn run(arguments: &Arguments, say: &mut dyn FnMut(&str)) -> Result<()> {
     let status = space.command(program).args(words).stdin(std::process::Stdio::inherit()).status();
     let status = status.with_context(|| format!("cannot run {program}"))?;
     drop(timeline);
-    ensure!(status.success(), "{program}: {status}\n{}", world.dump());
+    ensure!(status.success(), "{program}: {status}");
     Ok(())
 }
