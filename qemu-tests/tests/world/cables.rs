@@ -13,7 +13,7 @@ use super::*;
 struct Cables(Child);
 
 impl Cables {
-    fn plug(space: &Namespace, ports: &QemuPorts, log: &Path) -> Self {
+    fn plug(space: &Namespace, ports: &QemuPorts, log: &Path) -> std::io::Result<Self> {
         let mut command = space.command("qemu-system-x86_64");
         command.args(["-machine", "none", "-nodefaults", "-display", "none"]);
         let cables = [
@@ -34,8 +34,8 @@ impl Cables {
                 command.arg("-netdev").arg(hub);
             }
         }
-        let log = std::fs::File::create(log).unwrap();
-        Self(command.stdout(Stdio::null()).stderr(log).spawn().unwrap())
+        let log = std::fs::File::create(log)?;
+        Ok(Self(command.stdout(Stdio::null()).stderr(log).spawn()?))
     }
 }
 
@@ -52,12 +52,11 @@ fn a_guest_comes_goes_and_comes_back() {
     let ports = QemuPorts::in_folder(folder.path());
     let log = folder.path().join("qemu.log");
     // The world is there before the guest.
-    let scenario = Scenario::load("calm").unwrap();
-    let world = World::build(scenario, BoxKind::Qemu(ports.clone())).unwrap();
+    let world = World::build(shipped("calm"), BoxKind::Qemu(ports.clone())).unwrap();
     assert!(world.client().lease(Duration::ZERO).is_err(), "nobody is there yet");
     for boot in 0..2 {
         let space = Namespace::create("guest").unwrap();
-        let _cables = Cables::plug(&space, &ports, &log);
+        let _cables = Cables::plug(&space, &ports, &log).unwrap();
         let dump = || format!("{}\n{}", std::fs::read_to_string(&log).unwrap(), world.dump());
         let up = || {
             ["lan0", "broadband0", "starlink0"]

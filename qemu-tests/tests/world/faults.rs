@@ -15,8 +15,9 @@ impl House {
 
     fn fault_on(&self, uplink: Uplink, line: &str) {
         let words: Vec<_> = line.split_whitespace().map(str::to_owned).collect();
-        let fault = Fault::from_words(&words).unwrap();
-        self.world.uplink(uplink).fault(&fault).unwrap();
+        let fault = Fault::from_words(&words).expect("the tests know the names of faults");
+        let done = self.world.uplink(uplink).fault(&fault);
+        done.unwrap_or_else(|error| panic!("{line}: {error:#}"));
     }
 
     /// Fetches once, with the page's length in bytes.

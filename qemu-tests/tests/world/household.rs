@@ -81,7 +81,7 @@ fn the_time_is_true() {
 #[test]
 fn the_page_of_the_box_comes_out_on_the_host() {
     let house = house("calm");
-    let space = house.world.box_namespace().unwrap();
+    let space = house.space();
     let listener = space.run(|| TcpListener::bind((LAN_ADDRESS, 80))).unwrap();
     let server = std::thread::spawn(move || {
         let (mut stream, peer) = listener.accept().unwrap();
@@ -110,33 +110,34 @@ fn a_local_name_is_answered_by_whoever_has_it() {
     let house = house("calm");
     let client = house.world.client();
     assert!(client.resolve_multicast("porchlight.local", BRIEFLY).is_err(), "nobody has it yet");
-    let space = house.world.box_namespace().unwrap();
+    let space = house.space();
     let responder = space.spawn("responder", answer_once).unwrap();
     let found = client.resolve_multicast("porchlight.local", DEADLINE);
     let found = found.unwrap_or_else(|error| panic!("{error:#}\n{}", house.world.dump()));
     assert_eq!(found, [LAN_ADDRESS.parse::<IpAddr>().unwrap()]);
-    responder.join().unwrap();
+    responder.join().unwrap().unwrap();
 }
 
 /// Answers the first question of the LAN, as a responder of multicast DNS would.
-fn answer_once() {
+fn answer_once() -> anyhow::Result<()> {
     use simple_dns::rdata::{A, RData};
     use simple_dns::{CLASS, Packet, ResourceRecord};
     use std::net::{Ipv4Addr, UdpSocket};
     let group = Ipv4Addr::new(224, 0, 0, 251);
-    let own: Ipv4Addr = LAN_ADDRESS.parse().unwrap();
-    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 5_353)).unwrap();
-    socket.join_multicast_v4(&group, &own).unwrap();
-    socket.set_read_timeout(Some(DEADLINE)).unwrap();
+    let own: Ipv4Addr = LAN_ADDRESS.parse()?;
+    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 5_353))?;
+    socket.join_multicast_v4(&group, &own)?;
+    socket.set_read_timeout(Some(DEADLINE))?;
     let mut buffer = [0; 1_500];
-    let (length, from) = socket.recv_from(&mut buffer).unwrap();
-    let question = Packet::parse(&buffer[..length]).unwrap();
+    let (length, from) = socket.recv_from(&mut buffer)?;
+    let question = Packet::parse(&buffer[..length])?;
     let name = question.questions[0].qname.clone();
     assert_eq!(name.to_string(), "porchlight.local");
     let mut answer = Packet::new_reply(0);
     let data = RData::A(A { address: own.to_bits() });
     answer.answers.push(ResourceRecord::new(name, CLASS::IN, 120, data));
-    socket.send_to(&answer.build_bytes_vec().unwrap(), from).unwrap();
+    socket.send_to(&answer.build_bytes_vec()?, from)?;
+    Ok(())
 }
 
 #[test]

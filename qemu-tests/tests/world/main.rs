@@ -31,21 +31,32 @@ struct House {
 }
 
 fn house(scenario: &str) -> House {
-    let house = house_without_client(Scenario::load(scenario).unwrap());
+    let house = house_without_client(shipped(scenario));
     let lease = house.world.client().lease(DEADLINE);
     lease.unwrap_or_else(|error| panic!("{error:#}\n{}", house.world.dump()));
     house
 }
 
+/// A scenario that comes with the program.
+fn shipped(name: &str) -> Scenario {
+    Scenario::load(name).expect("the tests know the names of scenarios")
+}
+
 /// A world with a router; nobody has asked it for anything.
 fn house_without_client(scenario: Scenario) -> House {
-    let world = World::build(scenario, BoxKind::Namespace).unwrap();
-    let router = Router::start(world.box_namespace().unwrap());
+    let world = World::build(scenario, BoxKind::Namespace);
+    let world = world.unwrap_or_else(|error| panic!("no world: {error:#}"));
+    let router = Router::start(world.box_namespace().expect("asked for"));
     let router = router.unwrap_or_else(|error| panic!("{error:#}\n{}", world.dump()));
     House { router, world }
 }
 
 impl House {
+    /// The box's namespace.
+    fn space(&self) -> &qemu_tests::world::Namespace {
+        self.world.box_namespace().expect("these worlds are built around a namespace")
+    }
+
     /// Fetches the page until it comes and `accept` takes it.
     fn fetch_until(&self, what: &str, accept: impl Fn(&FetchReport) -> bool) -> FetchReport {
         let fetch = || self.world.client().fetch(PAGE, BRIEFLY).ok().filter(&accept);

@@ -13,7 +13,7 @@ const LENGTH: Duration = Duration::from_secs(10);
 
 /// A world whose dish comes down by the recording, without loss.
 fn replay(capacity: bool) -> House {
-    let mut scenario = Scenario::load("calm").unwrap();
+    let mut scenario = shipped("calm");
     let down = &mut scenario.starlink.down;
     down.loss = Default::default();
     down.delay = Delay::Trace(RecordedTrace::Leocc);
@@ -23,20 +23,24 @@ fn replay(capacity: bool) -> House {
 }
 
 /// Packets that arrived: when they were sent and when they came, since the clock's start.
-fn blast(house: &House, every: Duration, bytes: usize) -> Vec<(Duration, Duration)> {
+fn blast(
+    house: &House,
+    every: Duration,
+    bytes: usize,
+) -> anyhow::Result<Vec<(Duration, Duration)>> {
     let clock = house.world.clock();
-    let space = house.world.box_namespace().unwrap();
-    let address = box_address(house);
-    let receiver = space.run(|| UdpSocket::bind((address, 9_000))).unwrap();
-    receiver.set_read_timeout(Some(Duration::from_secs(1))).unwrap();
+    let space = house.space();
+    let address = box_address(house)?;
+    let receiver = space.run(|| UdpSocket::bind((address, 9_000)))?;
+    receiver.set_read_timeout(Some(Duration::from_secs(1)))?;
     let uplink = house.world.uplink(Uplink::Starlink);
-    let sender = uplink.provider_namespace().run(|| UdpSocket::bind("0.0.0.0:0")).unwrap();
+    let sender = uplink.provider_namespace().run(|| UdpSocket::bind("0.0.0.0:0"))?;
     let sending = std::thread::spawn(move || {
         let start = Instant::now();
         let mut packet = vec![0; bytes];
         let mut next = Duration::ZERO;
         while next < LENGTH {
-            let stamp = u64::try_from(clock.elapsed().as_nanos()).unwrap();
+            let stamp = u64::try_from(clock.elapsed().as_nanos()).expect("584 years");
             packet[..8].copy_from_slice(&stamp.to_be_bytes());
             // A full buffer of the kernel is as good as a full queue.
             let _ = sender.send_to(&packet, SocketAddr::new(address, 9_000));
@@ -47,24 +51,24 @@ fn blast(house: &House, every: Duration, bytes: usize) -> Vec<(Duration, Duratio
     let mut arrived = Vec::new();
     let mut packet = vec![0; 2_048];
     while receiver.recv(&mut packet).is_ok() {
-        let sent = u64::from_be_bytes(packet[..8].try_into().unwrap());
+        let sent = u64::from_be_bytes(packet[..8].try_into()?);
         arrived.push((Duration::from_nanos(sent), clock.elapsed()));
     }
-    sending.join().unwrap();
-    arrived
+    sending.join().expect("it does not panic");
+    Ok(arrived)
 }
 
-fn box_address(house: &House) -> IpAddr {
-    let output = house.world.box_namespace().unwrap().ip("-4 -brief addr show starlink0").unwrap();
-    let address = output.split_whitespace().nth(2).unwrap().split('/').next().unwrap();
-    address.parse::<Ipv4Addr>().unwrap().into()
+fn box_address(house: &House) -> anyhow::Result<IpAddr> {
+    let output = house.space().ip("-4 -brief addr show starlink0")?;
+    let address = output.split_whitespace().nth(2).and_then(|word| word.split('/').next());
+    Ok(IpAddr::V4(address.unwrap_or_default().parse::<Ipv4Addr>()?))
 }
 
 #[test]
 fn the_recorded_capacity_is_carried() {
     let house = replay(true);
     // 1500 bytes each 100 us: 120 Mbit/s into a link that never carries more than 75.
-    let arrived = blast(&house, Duration::from_micros(100), 1_472);
+    let arrived = blast(&house, Duration::from_micros(100), 1_472).unwrap();
     let trace = RecordedTrace::Leocc.delivery();
     let (from, to) = (arrived[0].1 + Duration::from_secs(1), arrived[0].1 + LENGTH);
     let counted = arrived.iter().filter(|(_, at)| (from..to).contains(at)).count();
@@ -77,7 +81,7 @@ fn the_recorded_capacity_is_carried() {
 #[test]
 fn the_recorded_delay_is_kept() {
     let house = replay(false);
-    let arrived = blast(&house, Duration::from_millis(10), 200);
+    let arrived = blast(&house, Duration::from_millis(10), 200).unwrap();
     let delay = RecordedTrace::Leocc.delay();
     let mut late: Vec<_> = arrived
         .iter()

@@ -9,12 +9,12 @@ use qemu_tests::world::{Lease, Namespace, Uplink, request_lease};
 use tempfile::TempDir;
 
 /// The router's LAN address.
-pub const LAN_ADDRESS: &str = "10.70.0.1";
+pub(crate) const LAN_ADDRESS: &str = "10.70.0.1";
 
 const DEADLINE: Duration = Duration::from_secs(20);
 
 /// A router at work; ends when dropped.
-pub struct Router {
+pub(crate) struct Router {
     dnsmasq: Child,
     folder: TempDir,
     space: Namespace,
@@ -22,7 +22,7 @@ pub struct Router {
 
 impl Router {
     /// Routes in a namespace that has lan0, broadband0 and starlink0.
-    pub fn start(space: &Namespace) -> Result<Self> {
+    pub(crate) fn start(space: &Namespace) -> Result<Self> {
         for (key, value) in [
             ("net/ipv4/ip_forward", "1"),
             ("net/ipv6/conf/all/forwarding", "1"),
@@ -67,7 +67,7 @@ impl Router {
     }
 
     /// Asks the provider for an address and routes by it.
-    pub fn dial(&self, uplink: Uplink) -> Result<Lease> {
+    pub(crate) fn dial(&self, uplink: Uplink) -> Result<Lease> {
         let space = &self.space;
         let interface = uplink.box_interface();
         let lease = request_lease(space, interface, self.folder.path(), DEADLINE)?;
