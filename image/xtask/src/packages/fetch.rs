@@ -120,21 +120,22 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 
 fn from_any_mirror(package: &LockedPackage, debs: &DebCache, sources: &Sources) -> Result<Outcome> {
     let mut unreachable: Option<anyhow::Error> = None;
+    let mut answered = false;
     for base in sources.mirrors.of(package.archive) {
         let url = format!("{base}/{}", package.path.replace('+', "%2b"));
         match store(&sources.client, &url, package, debs) {
             Ok(Outcome::Complete) => return Ok(Outcome::Complete),
-            Ok(Outcome::Absent) => {}
-            Err(Stopped::Unreachable(error)) => unreachable = Some(error),
+            Ok(Outcome::Absent) => answered = true,
+            Err(Stopped::Unreachable(error)) => unreachable = unreachable.or(Some(error)),
             Err(Stopped::Hard(error)) => return Err(error),
         }
     }
     match unreachable {
-        None => Ok(Outcome::Absent),
-        Some(error) => Err(error.context(
+        Some(error) if !answered => Err(error.context(
             "no Debian mirror can be reached: check the network, the proxy and the mirrors in \
              /etc/apt, then run again; it goes on where it stopped",
         )),
+        _ => Ok(Outcome::Absent),
     }
 }
 
@@ -301,7 +302,7 @@ mod tests {
             ("/mr/binary/aa/1%3a1.0%2bb1/binfiles?fileinfo=1", answer),
             ("/file/89ab", b"aa"),
         ]);
-        let bench = bench(&[&empty.url()], &snapshot.url(), None);
+        let bench = bench(&[NOBODY, &empty.url()], &snapshot.url(), None);
         let wanted = [LockedPackage::of_bytes("aa", b"aa"), LockedPackage::of_bytes("bb", b"bb")];
         let gone = fetch(&wanted, &bench.debs, &bench.sources).unwrap();
         assert!(bench.debs.holds(&wanted[0]).unwrap());

@@ -1,4 +1,5 @@
-//! Where Debian's archive is to be had: the mirrors that this machine is configured with.
+//! Where Debian's archive is to be had: the mirrors that this machine is configured with, then
+//! Debian's own.
 //!
 //! Hashes come from the lock and indexes carry Debian's signature, so plain HTTP is enough and
 //! `https` entries are asked over `http`.
@@ -7,7 +8,8 @@ use std::path::Path;
 
 use super::lock::Archive;
 
-/// Asked when the machine has no Debian mirror of its own.
+/// Asked last, or first where the machine has no mirror of its own: content from next door by
+/// Debian's own name.
 const DEFAULT: &str = "http://deb.debian.org/";
 
 /// Base URLs in the order in which they are tried, without a slash at the end.
@@ -18,7 +20,7 @@ pub(crate) struct Mirrors {
 }
 
 impl Mirrors {
-    /// The mirrors of `/etc/apt`, or deb.debian.org for an archive that has none there.
+    /// The mirrors of `/etc/apt`, then deb.debian.org.
     pub(crate) fn of_this_machine() -> Self {
         let mut texts = Vec::new();
         let mut sources = vec![Path::new("/etc/apt/sources.list").to_owned()];
@@ -47,9 +49,7 @@ impl Mirrors {
             }
         }
         for archive in [Archive::Debian, Archive::DebianSecurity] {
-            if mirrors.of(archive).is_empty() {
-                mirrors.list(archive).push(format!("{DEFAULT}{}", archive.name()));
-            }
+            mirrors.add_url(archive, &format!("{DEFAULT}{}", archive.name()));
         }
         mirrors
     }
@@ -122,8 +122,18 @@ impl Mirrors {
 
     fn add(&mut self, uri: &str, suite: &str) {
         let Some(archive) = archive_of(suite) else { return };
-        let Some((scheme, rest)) = uri.split_once("://") else { return };
-        if scheme == "http" || scheme == "https" {
+        // apt-transport-mirror(1), which Debian's cloud images use: a file with a URI a line.
+        let Some(list) = uri.strip_prefix("mirror+file:") else {
+            return self.add_url(archive, uri);
+        };
+        let path = format!("/{}", list.trim_start_matches('/'));
+        for line in std::fs::read_to_string(path).unwrap_or_default().lines() {
+            self.add_url(archive, line.split_whitespace().next().unwrap_or_default());
+        }
+    }
+
+    fn add_url(&mut self, archive: Archive, url: &str) {
+        if let Some(("http" | "https", rest)) = url.split_once("://") {
             let url = format!("http://{}", rest.trim_end_matches('/'));
             let list = self.list(archive);
             if !list.contains(&url) {
@@ -177,8 +187,9 @@ mod tests {
              Types: deb\nURIs: https://deb.nodesource.com/node_20.x\nSuites: nodistro\n\n\
              Enabled: no\nTypes: deb\nURIs: http://off.example/debian\nSuites: bookworm\n",
         );
-        assert_eq!(found.of(Archive::Debian), ["http://mirror.example/debian"]);
-        assert_eq!(found.of(Archive::DebianSecurity), ["http://security.example/debian-security"]);
+        let debian = ["http://mirror.example/debian", "http://deb.debian.org/debian"];
+        assert_eq!(found.of(Archive::Debian), debian);
+        assert_eq!(found.of(Archive::DebianSecurity)[0], "http://security.example/debian-security");
     }
 
     #[test]
@@ -192,8 +203,10 @@ mod tests {
              deb http://s.example/debian-security/ bullseye/updates main\n\
              deb https://packages.example/apt cloud-sdk-bookworm main\n",
         );
-        assert_eq!(found.of(Archive::Debian), ["http://a.example/debian"]);
-        assert_eq!(found.of(Archive::DebianSecurity), ["http://s.example/debian-security"]);
+        assert_eq!(found.of(Archive::Debian)[0], "http://a.example/debian");
+        assert_eq!(found.of(Archive::Debian).len(), 2);
+        assert_eq!(found.of(Archive::DebianSecurity)[0], "http://s.example/debian-security");
+        assert_eq!(found.of(Archive::DebianSecurity).len(), 2);
     }
 
     #[test]
@@ -201,5 +214,17 @@ mod tests {
         let found = mirrors(false, "deb http://archive.ubuntu.com/ubuntu noble main\n");
         assert_eq!(found.of(Archive::Debian), ["http://deb.debian.org/debian"]);
         assert_eq!(found.of(Archive::DebianSecurity), ["http://deb.debian.org/debian-security"]);
+    }
+    #[test]
+    fn a_list_of_mirrors_in_a_file() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(&file, "https://a.example/debian\tpriority:1\nhttp://b.example/debian/\n")
+            .unwrap();
+        let uri = format!("mirror+file://{}", file.path().display());
+        let found = mirrors(true, &format!("Types: deb deb-src\nURIs: {uri}\nSuites: trixie\n"));
+        assert_eq!(
+            found.of(Archive::Debian),
+            ["http://a.example/debian", "http://b.example/debian", "http://deb.debian.org/debian"]
+        );
     }
 }
