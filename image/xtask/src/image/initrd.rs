@@ -76,7 +76,7 @@ fn accounts(root: &Path) -> Result<String> {
 
 fn lay_folders(tree: &Path) -> Result<()> {
     for folder in
-        ["dev", "etc", "proc", "root", "run", "sys", "sysroot", "sysusr", "tmp", "usr/bin", "usr/lib", "usr/lib64", "var"]
+        ["dev", "etc", "proc", "root", "run", "sys", "sysroot", "sysusr", "tmp", "usr/bin", "usr/lib", "usr/lib64", "var/tmp"]
     {
         fs::create_dir_all(tree.join(folder))?;
     }
