@@ -67,7 +67,7 @@ impl View {
         };
         Self {
             light: status.light,
-            headline: headline(status.light),
+            headline: headline(status),
             why: status.light_why.clone(),
             lasting: since(status.light_since),
             uplinks: status.uplinks.iter().map(uplink).collect(),
@@ -80,9 +80,12 @@ impl View {
     }
 }
 
-fn headline(light: Light) -> &'static str {
-    match light {
+fn headline(status: &HomeStatus) -> &'static str {
+    let carries = |uplink: &Uplink| matches!(uplink.state, UplinkState::InUse | UplinkState::Ready);
+    match status.light {
         Light::Starting => "Starting",
+        // The house is served, and the sentence below says that a line is down.
+        Light::Serving if !status.uplinks.iter().all(carries) => "Still online",
         Light::Serving => "All is well",
         Light::NeedsYou => "Needs you",
         Light::Unknown => "No word yet",
