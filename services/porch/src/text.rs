@@ -98,7 +98,7 @@ mod tests {
     #[test]
     fn a_terminal_without_colours_reads_the_same_words() {
         let expected = "\
-● All is well  for 1 hour
+● Still online  for 1 hour
   Broadband is down; the house is online through Starlink.
 
   ✕ Broadband  no cable  for 2 hours
