@@ -77,3 +77,21 @@ fn without_slash(request: &mut [u8]) -> usize {
         request.len()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_request_line_changes() {
+        for (before, after) in [
+            ("GET /http://a.example/x HTTP/1.1\r\n\r\n", "GET http://a.example/x HTTP/1.1\r\n\r\n"),
+            ("GET /pool/x HTTP/1.1\r\n\r\n", "GET /pool/x HTTP/1.1\r\n\r\n"),
+            ("", ""),
+        ] {
+            let mut request = before.as_bytes().to_vec();
+            let length = without_slash(&mut request);
+            assert_eq!(String::from_utf8_lossy(&request[..length]), after);
+        }
+    }
+}

@@ -27,6 +27,7 @@ const FAKETIME: &str = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1";
 pub(crate) struct Enter {
     filter: OsString,
     arguments: Vec<OsString>,
+    working_directory: OsString,
 }
 
 /// bubblewrap with what holds for every program: root of a user namespace of its own, the
@@ -47,7 +48,8 @@ pub(super) fn bubblewrap(filter: &OsStr) -> Command {
 
 impl Enter {
     pub(super) fn new(tree: &Path, filter: &Path) -> Self {
-        let mut enter = Self { filter: filter.into(), arguments: Vec::new() };
+        let mut enter =
+            Self { filter: filter.into(), arguments: Vec::new(), working_directory: "/".into() };
         if let Some(offset) = std::env::var_os(CLOCK_OFFSET) {
             for (name, value) in [
                 ("LD_PRELOAD", FAKETIME.into()),
@@ -69,8 +71,6 @@ impl Enter {
         // What tools keep is nobody's business afterwards: /var starts empty.
         enter.push(["--tmpfs", "/tmp", "--tmpfs", "/run", "--tmpfs", "/var", "--dir", "/var/tmp"]);
         enter.push(["--dir", "/var/lib", "--dir", "/var/cache", "--symlink", "/run", "/var/run"]);
-        // Otherwise it would start where the caller is, if such a folder exists inside.
-        enter.push(["--chdir", "/"]);
         enter
     }
 
@@ -122,10 +122,10 @@ impl Enter {
         self
     }
 
-    /// Where the program starts.
+    /// Where the program starts; without a call, at `/`.
     #[must_use]
     pub(crate) fn working_directory(mut self, guest: impl AsRef<Path>) -> Self {
-        self.arguments.extend(["--chdir".into(), guest.as_ref().into()]);
+        self.working_directory = guest.as_ref().into();
         self
     }
 
@@ -133,7 +133,8 @@ impl Enter {
     /// that does not exist shows when it runs: bubblewrap then fails and names the path.
     pub(crate) fn command(self, program: impl AsRef<OsStr>) -> Command {
         let mut command = bubblewrap(&self.filter);
-        command.args(self.arguments);
+        // Without this it would start where the caller is, if such a folder exists inside.
+        command.args(self.arguments).arg("--chdir").arg(self.working_directory);
         command.arg("--").arg(program);
         command
     }
