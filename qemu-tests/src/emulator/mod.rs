@@ -1,9 +1,9 @@
 //! A userspace emulator of one network link, frame by frame.
 //!
 //! [`Direction`] is the pure machine: one way of one link. It is handed frames and the time, and
-//! answers which frames come out and when to ask again. [`shell`] gives it a thread, two ports and a
-//! clock. Everything it does follows from its specification, its seed and its inputs, so a run can
-//! be replayed.
+//! answers which frames come out and when to ask again. [`shell`] gives it a thread, two ports and
+//! a clock. Everything it does follows from its specification, its seed and its inputs, so a run
+//! can be replayed.
 //!
 //! A frame passes, in this order: carrier and MTU check, the drop-tail queue, the bottleneck
 //! (a constant rate or the delivery opportunities of a recorded trace), the wire (cut, loss, bit

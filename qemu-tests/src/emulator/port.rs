@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 /// The two UNIX datagram sockets between one NIC of a QEMU guest and the world: one Ethernet frame
-/// is one datagram. QEMU is started with
-/// `-netdev dgram,id=…,local.type=unix,local.path=<qemu_path>,remote.type=unix,remote.path=<world_path>`.
+/// is one datagram. QEMU is started with `-netdev dgram,id=…`,
+/// `local.type=unix,local.path=<qemu_path>,remote.type=unix,remote.path=<world_path>`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct QemuPort {
     /// QEMU binds this one and reads the frames for the guest from it.

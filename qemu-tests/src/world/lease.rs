@@ -32,7 +32,9 @@ pub struct Lease {
 /// The script that udhcpc runs: it notes what it was told and changes nothing.
 const SCRIPT: &str = "#!/bin/sh\n\
     case \"$1\" in\n\
-    bound|renew) env >\"$PORCHLIGHT_LEASE.new\" && mv \"$PORCHLIGHT_LEASE.new\" \"$PORCHLIGHT_LEASE\" ;;\n\
+    bound|renew)\n\
+      env >\"$PORCHLIGHT_LEASE.new\"\n\
+      mv \"$PORCHLIGHT_LEASE.new\" \"$PORCHLIGHT_LEASE\" ;;\n\
     esac\n";
 
 /// Asks for a lease on an interface until there is one; `folder` is for udhcpc's script. Changes

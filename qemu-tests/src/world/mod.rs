@@ -8,8 +8,8 @@
 //!
 //! The box is a QEMU guest or a namespace; nothing else here differs between the two. Everything
 //! lives in namespaces that this process made and ends with it: file descriptors hold them, not
-//! names. The process must be allowed to make namespaces, TAP devices and firewall rules, as it is in
-//! a user namespace of its own.
+//! names. The process must be allowed to make namespaces, TAP devices and firewall rules, as it is
+//! in a user namespace of its own.
 //!
 //! Threads: two for each link (see [`crate::emulator::shell`]), the internet's web and time
 //! servers, the timeline, the control socket and a page proxy where asked for. Each ends when the

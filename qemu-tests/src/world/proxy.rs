@@ -19,8 +19,8 @@ const MAX_CONNECTIONS: usize = 64;
 /// How long the far side may take to accept.
 const CONNECT: Duration = Duration::from_secs(10);
 
-/// A listening UNIX socket. Closes and removes itself when dropped; connections that are open live on
-/// until either side ends them.
+/// A listening UNIX socket. Closes and removes itself when dropped; connections that are open live
+/// on until either side ends them.
 #[derive(Debug)]
 pub struct Proxy {
     path: PathBuf,

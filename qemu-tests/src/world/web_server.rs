@@ -1,7 +1,7 @@
 //! The internet's web server.
 //!
-//! One thread accepts on each address, and one serves each connection: one request, one answer. Those
-//! that accept end when the server is dropped, those that serve when their connection does.
+//! One thread accepts on each address, and one serves each connection: one request, one answer.
+//! Those that accept end when the server is dropped, those that serve when their connection does.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};

@@ -25,7 +25,8 @@ impl Cables {
             let QemuPort { qemu_path, world_path } = port;
             let (qemu, world) = (qemu_path.display(), world_path.display());
             command.arg("-netdev").arg(format!(
-                "dgram,id=d{number},local.type=unix,local.path={qemu},remote.type=unix,remote.path={world}"
+                "dgram,id=d{number},local.type=unix,local.path={qemu},\
+                 remote.type=unix,remote.path={world}"
             ));
             let tap = format!("tap,id=t{number},ifname={name},script=no,downscript=no");
             command.arg("-netdev").arg(tap);

@@ -21,8 +21,8 @@ fn replay(capacity: Capacity, delay: Delay) -> House {
     house_without_client(scenario)
 }
 
-/// Sends packets of that many bytes of IP to the box, and says when those that arrived were sent and
-/// came, since the clock's start.
+/// Sends packets of that many bytes of IP to the box, and says when those that arrived were sent
+/// and came, since the clock's start.
 fn blast(
     house: &House,
     every: Duration,

@@ -1,9 +1,9 @@
 //! Threads, ports and clocks for the link machine.
 //!
 //! Each direction of a [`Link`] is one thread; it owns its machine. Commands reach it by a bounded
-//! channel and an eventfd, and end it when the link is dropped. Between events it sleeps in ppoll(2)
-//! until shortly before the next deadline and spins the rest, so that a frame leaves within
-//! microseconds of its time on an idle core; [`Timing`] says by how much it did not.
+//! channel and an eventfd, and end it when the link is dropped. Between events it sleeps in
+//! ppoll(2) until shortly before the next deadline and spins the rest, so that a frame leaves
+//! within microseconds of its time on an idle core; [`Timing`] says by how much it did not.
 mod clock;
 mod link;
 mod port;
