@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use qemu_tests::emulator::Fault;
-use qemu_tests::world::Uplink;
+use qemu_tests::world::{AddressFamily, Uplink};
 
 use super::*;
 
@@ -133,6 +133,17 @@ fn changed_addresses_end_the_old_and_give_new_ones() {
     let new = house.fetch_until("a page from the new address", |_| true).from_ip;
     assert_ne!(new, old);
     assert_eq!(new, Some(IpAddr::V4(lease.address)));
+    // The new IPv6 prefix comes by itself, and is preferred to the old one.
+    let prefix = house.world.uplink(Uplink::Broadband).addresses().prefix_v6.segments();
+    let renumbered = || {
+        let fetched = house.world.client().fetch_over(AddressFamily::V6, PAGE, BRIEFLY).ok()?;
+        match fetched.from_ip? {
+            IpAddr::V6(from) => (from.segments()[..4] == prefix[..4]).then_some(()),
+            IpAddr::V4(_) => None,
+        }
+    };
+    wait_until("a page from the new prefix", DEADLINE, || house.world.dump(), renumbered)
+        .unwrap_or_else(|error| panic!("{error}"));
 }
 
 #[test]
