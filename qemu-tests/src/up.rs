@@ -36,7 +36,7 @@ pub struct Arguments {
     page_socket: PathBuf,
     /// Make a UNIX socket here that takes faults from `world fault`
     #[arg(long)]
-    control_socket: Option<PathBuf>,
+    control: Option<PathBuf>,
     /// Switch the box off again as soon as the house is online and the light has been told
     #[arg(long)]
     headless: bool,
@@ -66,7 +66,7 @@ pub fn run(arguments: &Arguments, say: &mut dyn FnMut(&str)) -> Result<()> {
     let scenario = Scenario::load(&arguments.scenario)?;
     say(&format!("Switching on: {}, by {}", image.board().summary, accelerator::choose().reason));
     let mut house = House::switch_on(scenario, MachineSpec::factory_new(&image)?)?;
-    if let Some(path) = &arguments.control_socket {
+    if let Some(path) = &arguments.control {
         house.world().serve_control(path)?;
     }
     let _running = start(&mut house, &arguments.page_socket, say)?;
