@@ -4,7 +4,8 @@ use core::fmt;
 use core::ops::Add;
 use core::time::Duration;
 
-/// Nanoseconds since the kernel booted, counting suspended time (`CLOCK_BOOTTIME`, `clock_gettime(2)`).
+/// Nanoseconds since the kernel booted, counting suspended time (`CLOCK_BOOTTIME`,
+/// `clock_gettime(2)`).
 ///
 /// Unlike `std::time::Instant` it can be made from a number, printed and replayed. 64 bits of
 /// nanoseconds last 584 years; arithmetic saturates there.

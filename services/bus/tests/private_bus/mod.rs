@@ -5,7 +5,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use tempfile::TempDir;
@@ -16,7 +16,7 @@ use zbus::connection::Builder;
 pub(crate) struct PrivateBus {
     daemon: Child,
     address: String,
-    folder: TempDir,
+    _folder: TempDir,
 }
 
 impl PrivateBus {
@@ -50,18 +50,12 @@ impl PrivateBus {
         let mut address = String::new();
         let out = daemon.stdout.take().expect("stdout was asked for");
         BufReader::new(out).read_line(&mut address).expect("the bus prints its address");
-        Self { daemon, address: address.trim().to_owned(), folder }
+        Self { daemon, address: address.trim().to_owned(), _folder: folder }
     }
 
     /// What to put into `DBUS_SYSTEM_BUS_ADDRESS`.
     pub(crate) fn address(&self) -> &str {
         &self.address
-    }
-
-    /// A folder that lives as long as the bus.
-    #[allow(dead_code, reason = "not every test crate that includes this file needs a folder")]
-    pub(crate) fn folder(&self) -> PathBuf {
-        self.folder.path().to_owned()
     }
 
     /// A connection to it.
@@ -87,7 +81,8 @@ fn open_policy(name: &str) -> String {
 }
 
 /// The rules of Debian's system bus, without its includes.
-const SETTINGS: &str = r#"<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-BUS Bus Configuration 1.0//EN"
+const SETTINGS: &str = r#"<!DOCTYPE busconfig
+  PUBLIC "-//freedesktop//DTD D-BUS Bus Configuration 1.0//EN"
   "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
 <busconfig>
   <type>system</type>

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use bus::systemd1::UnitRow;
 pub(crate) use private_bus::PrivateBus;
+use tempfile::TempDir;
 use zbus::fdo::Properties;
 use zbus::names::InterfaceName;
 use zbus::object_server::SignalEmitter;
@@ -66,6 +67,7 @@ impl FakeSystemd {
 /// A bus with both managers on it.
 pub(crate) struct World {
     pub(crate) bus: PrivateBus,
+    folder: TempDir,
     sayings: Sayings,
     managers: Connection,
 }
@@ -85,7 +87,8 @@ impl World {
         for name in names {
             managers.request_name(name).await.expect("the test may own it");
         }
-        let world = Self { bus, sayings, managers };
+        let folder = tempfile::tempdir().expect("there is a temporary folder");
+        let world = Self { bus, folder, sayings, managers };
         world.say_system("running", &[]);
         world.say_links("routable", "routable 100", "routable 200").await;
         world
@@ -143,9 +146,9 @@ impl Home {
         let text = std::fs::read_to_string(installed).expect("the recipe has settings");
         let board = root.join("hardware/qemu-x86_64/board.toml");
         let text = text.replace("/usr/share/porchlight/board.toml", &board.display().to_string());
-        let settings = world.bus.folder().join("home.toml");
+        let settings = world.folder.path().join("home.toml");
         std::fs::write(&settings, text).expect("the folder is writable");
-        let notify_path = world.bus.folder().join("notify");
+        let notify_path = world.folder.path().join("notify");
         let notify = UnixDatagram::bind(&notify_path).expect("the folder is writable");
         notify.set_read_timeout(Some(PATIENCE)).expect("a timeout");
         let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
