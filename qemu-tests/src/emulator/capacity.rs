@@ -216,6 +216,20 @@ mod tests {
     }
 
     #[test]
+    fn what_an_opportunity_had_left_is_lost_while_nothing_waits() {
+        let trace = RecordedTrace::Leocc.delivery();
+        let last = (0..).find(|number| trace.time_of(*number) < trace.time_of(number + 1)).unwrap();
+        let mut link =
+            Bottleneck::new(Capacity::Trace(RecordedTrace::Leocc), ReplayPhase::default());
+        link.start(1_500 * u32::try_from(last).unwrap() + 500, Instant::BOOT);
+        let left = link.finish().unwrap();
+        assert_eq!(left, Instant::BOOT + trace.time_of(last));
+        link.rest();
+        link.start(500, left + Duration::from_nanos(1));
+        assert_eq!(link.finish(), Some(Instant::BOOT + trace.time_of(last + 1)));
+    }
+
+    #[test]
     fn half_the_share_needs_twice_the_opportunities() {
         let trace = RecordedTrace::Leocc.delivery();
         let mut link =

@@ -126,6 +126,18 @@ fn a_lower_rate_and_a_longer_way_show_at_once() {
 }
 
 #[test]
+fn a_shorter_way_overtakes_nobody() {
+    let mut link = direction(steady(12, 20));
+    link.handle_fault(&Fault::RoundTrip { extra: Span::from_millis(200) }, millis(0));
+    link.handle_frame(frame(1_000), millis(0));
+    link.handle_fault(&Fault::Heal, millis(10));
+    link.handle_frame(frame(100), millis(10));
+    let out = drain(&mut link, millis(500));
+    let lengths: Vec<_> = out.iter().map(|(frame, _)| frame.packet_bytes()).collect();
+    assert_eq!(lengths, [1_000, 100]);
+}
+
+#[test]
 fn a_decay_slows_down_little_by_little() {
     let mut link = direction(steady(12, 0));
     let over = Span::from_millis(1_000);
