@@ -189,8 +189,8 @@ mod tests {
     fn a_loop_follows_a_loop() {
         let trace = DeliveryTrace::from_mahimahi("0\n3\n3\n8\n12\n", TEN_MS).unwrap();
         assert_eq!(trace.len(), 4, "the line at 12 ms is beyond the period");
-        let times: Vec<_> = (0..6).map(|number| trace.time_of(number).as_millis()).collect();
-        assert_eq!(times, [0, 3, 3, 8, 10, 13]);
+        let times: Vec<_> = (0..6).map(|number| trace.time_of(number).as_micros()).collect();
+        assert_eq!(times, [0, 3_000, 3_000, 8_000, 10_000, 13_000]);
     }
 
     #[test]

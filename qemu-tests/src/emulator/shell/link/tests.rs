@@ -1,6 +1,6 @@
 //! The shell carries what the machine decides.
 
-use super::super::port::SocketPair;
+use super::super::port::{SendOutcome, SocketPair};
 use super::*;
 use crate::emulator::{Capacity, Delay, Rate, Span};
 
@@ -67,6 +67,23 @@ fn a_fault_is_on_when_the_call_returns() {
     bench.link.fault(&Fault::Heal);
     bench.near.send(&[1; 60]).unwrap();
     assert_eq!(receive(&bench.far, SOON).unwrap(), [1; 60], "what was cut never comes");
+}
+
+#[test]
+fn a_slow_receiver_loses_nothing_and_keeps_the_order() {
+    /// Well over what a socket holds, well under what a direction does.
+    const FRAMES: u8 = 200;
+    let bench = bench(LinkSpecification::default());
+    for number in 0..FRAMES {
+        let sent =
+            || (bench.near.send(&[number; 1_400]).unwrap() == SendOutcome::Sent).then_some(());
+        crate::wait::wait_until("room to send", SOON, String::new, sent).unwrap();
+    }
+    let held = || (bench.link.status().up.held_back > 0).then_some(());
+    crate::wait::wait_until("a full buffer", SOON, String::new, held).unwrap();
+    for number in 0..FRAMES {
+        assert_eq!(receive(&bench.far, SOON).unwrap(), [number; 1_400]);
+    }
 }
 
 #[test]
