@@ -31,7 +31,10 @@ impl Internet {
             namespace.sysctl(&format!("net/{family}"), "1")?;
         }
         for address in SERVERS {
-            namespace.ip(&format!("addr add {address}/{} dev lo", single(address)))?;
+            // Usable at once: even an address that is not checked for duplicates is tentative
+            // until a busy kernel finds the time.
+            let flag = if address.is_ipv6() { "nodad" } else { "" };
+            namespace.ip(&format!("addr add {address}/{} dev lo {flag}", single(address)))?;
         }
         for (uplink, provider) in providers {
             join(&namespace, uplink, provider)?;
@@ -79,7 +82,7 @@ fn join(internet: &Namespace, uplink: Uplink, provider: &Namespace) -> anyhow::R
     let mut lines = vec![
         format!("link set {uplink} up"),
         format!("addr add {internet_end}/{length} dev {uplink}"),
-        format!("-6 addr add {internet_end_v6}/64 dev {uplink}"),
+        format!("-6 addr add {internet_end_v6}/64 dev {uplink} nodad"),
         format!("-6 route add {a:x}:{b:x}:{c:x}::/48 via {router_v6} dev {uplink}"),
     ];
     if !addresses.translated {

@@ -67,7 +67,7 @@ impl Provider {
         state.generation += 1;
         let new = self.uplink.addresses(state.generation);
         let (namespace, gateway) = (&self.namespace, new.gateway_v6());
-        namespace.ip(&format!("-6 addr replace {gateway}/64 dev {CUSTOMER}"))?;
+        namespace.ip(&format!("-6 addr replace {gateway}/64 dev {CUSTOMER} nodad"))?;
         let (first, last) = old.pool;
         let old_prefix = old.prefix_v6;
         // Forwarded traffic only: a renewal must still reach us to be refused.
@@ -128,9 +128,9 @@ impl Provider {
             (addresses.core_v4, addresses.core_v6);
         for line in [
             format!("addr add {gateway}/{length} dev {CUSTOMER}"),
-            format!("-6 addr add {}/64 dev {CUSTOMER}", addresses.gateway_v6()),
+            format!("-6 addr add {}/64 dev {CUSTOMER} nodad", addresses.gateway_v6()),
             format!("addr add {own_v4}/{core_length} dev {CORE}"),
-            format!("-6 addr add {own_v6}/64 dev {CORE}"),
+            format!("-6 addr add {own_v6}/64 dev {CORE} nodad"),
             format!("route add default via {next_v4} dev {CORE}"),
             format!("-6 route add default via {next_v6} dev {CORE}"),
         ] {

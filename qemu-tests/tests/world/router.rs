@@ -39,7 +39,7 @@ impl Router {
             space.sysctl(key, value)?;
         }
         space.ip(&format!("addr add {LAN_ADDRESS}/24 dev lan0"))?;
-        space.ip("-6 addr add fd70::1/64 dev lan0")?;
+        space.ip("-6 addr add fd70::1/64 dev lan0 nodad")?;
         space.nft(
             "table inet house {\n\
                chain out {\n\
