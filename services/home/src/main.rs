@@ -29,7 +29,7 @@ fn main() -> ExitCode {
     match serve() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            tracing::error!(%error, "home cannot go on");
+            tracing::error!("home cannot go on: {error}");
             match error {
                 HomeError::Settings(_) => ExitCode::from(daemon::BAD_SETTINGS),
                 _ => ExitCode::FAILURE,

@@ -25,7 +25,7 @@ pub async fn announce(connection: Connection, mut published: Published) {
     while published.0.changed().await.is_ok() {
         let status = published.0.borrow_and_update().clone();
         if let Err(error) = bus::home::announce(&connection, &status).await {
-            tracing::warn!(%error, "the bus could not be told of a change");
+            tracing::warn!("the bus could not be told of a change: {error}");
         }
     }
 }

@@ -42,13 +42,14 @@ enum ObserveError {
 /// Looks at the network until `seen` is closed.
 pub(super) async fn network(connection: Connection, seen: Sender<Observation>) {
     let mut turns = turns();
+    let mut source = Source { name: "networkd", failing: false };
     let mut changes = bus::network1::changes(&connection).await.ok();
     if changes.is_none() {
         tracing::warn!("networkd's signals cannot be followed; its state is read in turns only");
     }
     loop {
         let answer = read_network(&connection).await;
-        if !pass_on(&seen, "networkd", answer.map(Observation::Network)).await {
+        if !source.pass_on(&seen, answer.map(Observation::Network)).await {
             return;
         }
         let changed = async {
@@ -69,10 +70,11 @@ pub(super) async fn network(connection: Connection, seen: Sender<Observation>) {
 /// Looks at the services until `seen` is closed.
 pub(super) async fn system(connection: Connection, seen: Sender<Observation>) {
     let mut turns = turns();
+    let mut source = Source { name: "systemd", failing: false };
     loop {
         turns.tick().await;
         let answer = read_system(&connection).await;
-        if !pass_on(&seen, "systemd", answer.map(Observation::System)).await {
+        if !source.pass_on(&seen, answer.map(Observation::System)).await {
             return;
         }
     }
@@ -84,17 +86,34 @@ fn turns() -> tokio::time::Interval {
     turns
 }
 
-/// `false` once nobody listens.
-async fn pass_on(
-    seen: &Sender<Observation>,
-    source: &str,
-    answer: Result<Observation, ObserveError>,
-) -> bool {
-    match answer {
-        Ok(observation) => seen.send(observation).await.is_ok(),
-        Err(error) => {
-            tracing::warn!(%error, source, "a source could not be read");
-            !seen.is_closed()
+/// A source, and whether it failed when it was last asked: a failure is logged once, not every
+/// ten seconds.
+struct Source {
+    name: &'static str,
+    failing: bool,
+}
+
+impl Source {
+    /// Passes on what was seen. `false` once nobody listens.
+    async fn pass_on(
+        &mut self,
+        seen: &Sender<Observation>,
+        answer: Result<Observation, ObserveError>,
+    ) -> bool {
+        let failed_before = std::mem::replace(&mut self.failing, answer.is_err());
+        match answer {
+            Ok(observation) => {
+                if failed_before {
+                    tracing::info!("{} can be read again", self.name);
+                }
+                seen.send(observation).await.is_ok()
+            }
+            Err(error) => {
+                if !failed_before {
+                    tracing::warn!("{} cannot be read: {error}", self.name);
+                }
+                !seen.is_closed()
+            }
         }
     }
 }

@@ -71,11 +71,11 @@ pub async fn run(
         tasks.spawn(server::serve(listener, router.clone(), Arc::clone(&room)));
     }
     readiness::ready();
-    tracing::info!(version = %image.version, variant = %image.variant, "the light is on");
+    tracing::info!("serving on image {} ({})", image.version, image.variant);
 
     loop {
         if let Some(status) = house.poll_status() {
-            tracing::info!(light = ?status.light, why = %status.why, "the status has changed");
+            tracing::info!("the light says {:?}: {}", status.light, status.why);
             publisher.send_replace(contract(&status, &image));
         }
         tokio::select! {

@@ -50,7 +50,7 @@ pub async fn serve(listener: TcpListener, router: Router, room: Arc<Semaphore>) 
                 });
             }
             Err(error) => {
-                tracing::warn!(%error, "a connection could not be taken");
+                tracing::warn!("a connection could not be taken: {error}");
                 sleep(REFUSED).await;
             }
         }
