@@ -29,7 +29,7 @@ fn main() -> ExitCode {
     let settings = match Settings::load(&file) {
         Ok(settings) => settings,
         Err(error) => {
-            tracing::error!(%error, "the settings cannot be used");
+            tracing::error!("the settings cannot be used: {error}");
             return ExitCode::from(daemon::BAD_SETTINGS);
         }
     };
@@ -39,15 +39,15 @@ fn main() -> ExitCode {
         .expect("a runtime of one thread needs only an epoll descriptor");
     let record = runtime.block_on(gather::judge(&settings));
     for check in record.checks.iter().filter(|check| !check.pass) {
-        tracing::error!(check = check.name, detail = %check.detail, "a check failed");
+        tracing::error!("{} failed: {}", check.name, check.detail);
     }
-    tracing::info!(verdict = ?record.verdict, "this boot was judged");
+    tracing::info!("the verdict on this boot: {:?}", record.verdict);
     let line = record.to_line();
     if let Err(error) = deliver::to_file(&line, Path::new(RECORD)) {
-        tracing::error!(%error, file = RECORD, "the record cannot be written");
+        tracing::error!("{RECORD} cannot be written: {error}");
     }
     if let Err(error) = deliver::to_port(&line, Path::new(PORT)) {
-        tracing::warn!(%error, port = PORT, "the record cannot be handed out");
+        tracing::warn!("the record cannot be handed out through {PORT}: {error}");
     }
     match record.verdict {
         Verdict::Fail if !repeat => ExitCode::FAILURE,
