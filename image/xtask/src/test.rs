@@ -50,7 +50,16 @@ fn host(places: &Places) -> Result<()> {
     cargo(
         places,
         "lints",
-        &["clippy", "--workspace", "--all-targets", "--locked", "--quiet", "--", "--deny", "warnings"],
+        &[
+            "clippy",
+            "--workspace",
+            "--all-targets",
+            "--locked",
+            "--quiet",
+            "--",
+            "--deny",
+            "warnings",
+        ],
     )?;
     packages::lock::check(places)?;
     cargo(places, "tests on the host", &["test", "--workspace", "--locked", "--quiet"])

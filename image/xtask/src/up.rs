@@ -36,7 +36,9 @@ pub(crate) fn run(places: &Places, up: &Up) -> Result<ExitCode> {
         let _step = step("compiling the simulated world");
         world::program(places)?
     };
-    let sockets = tempfile::Builder::new().prefix("porchlight-up-").tempdir_in(places.workspace.join("target"))?;
+    let sockets = tempfile::Builder::new()
+        .prefix("porchlight-up-")
+        .tempdir_in(places.workspace.join("target"))?;
     let page = sockets.path().join("page");
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, PREFERRED_PORT))
         .or_else(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)))

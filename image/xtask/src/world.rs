@@ -54,7 +54,10 @@ pub(crate) fn enter(places: &Places, words: &[String]) -> Result<ExitCode> {
     };
     let tools = tools_root::ensure(places)?;
     let status = command(places, &tools, &program).args(arguments).status()?;
-    Ok(status.code().and_then(|code| u8::try_from(code).ok()).map_or(ExitCode::FAILURE, ExitCode::from))
+    Ok(status
+        .code()
+        .and_then(|code| u8::try_from(code).ok())
+        .map_or(ExitCode::FAILURE, ExitCode::from))
 }
 
 /// Compiles the `world` program on the host and says where it is.
@@ -63,7 +66,16 @@ pub(crate) fn enter(places: &Places, words: &[String]) -> Result<ExitCode> {
 /// It does not compile.
 pub(crate) fn program(places: &Places) -> Result<PathBuf> {
     let status = Command::new("cargo")
-        .args(["build", "--quiet", "--locked", "--release", "--package", "qemu-tests", "--bin", "world"])
+        .args([
+            "build",
+            "--quiet",
+            "--locked",
+            "--release",
+            "--package",
+            "qemu-tests",
+            "--bin",
+            "world",
+        ])
         .current_dir(&places.workspace)
         .status()
         .context("cannot run cargo")?;

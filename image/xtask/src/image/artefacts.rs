@@ -30,10 +30,16 @@ const DOWNLOAD_LEVEL: &str = "-15";
 ///
 /// # Errors
 /// A tool fails or the disk is full.
-pub(super) fn write(places: &Places, tools: &ToolsRoot, folder: &Path, version: &str) -> Result<()> {
+pub(super) fn write(
+    places: &Places,
+    tools: &ToolsRoot,
+    folder: &Path,
+    version: &str,
+) -> Result<()> {
     compress(tools, folder)?;
     measurements(tools, folder)?;
-    let manifest = fs::read_to_string(folder.join("porchlight.manifest")).context("mkosi left no manifest")?;
+    let manifest =
+        fs::read_to_string(folder.join("porchlight.manifest")).context("mkosi left no manifest")?;
     let bill = bill_of_materials(places, &manifest, version)?;
     fs::write(folder.join("sbom.cdx.json"), serde_json::to_string_pretty(&bill)? + "\n")?;
     let mut sums = String::new();
@@ -53,14 +59,17 @@ pub(super) fn compress(tools: &ToolsRoot, folder: &Path) -> Result<()> {
         return Ok(());
     }
     let _step = step("compressing the image for download");
-    let script = format!("zstd {DOWNLOAD_LEVEL} --long=27 -T0 -q -f porchlight.raw -o porchlight.raw.zst.new && mv porchlight.raw.zst.new porchlight.raw.zst");
+    let script = format!(
+        "zstd {DOWNLOAD_LEVEL} --long=27 -T0 -q -f porchlight.raw -o porchlight.raw.zst.new && mv porchlight.raw.zst.new porchlight.raw.zst"
+    );
     run(tools, folder, &script)
 }
 
 /// The value PCR 11 has when exactly this kernel was started by a firmware that measures.
 fn measurements(tools: &ToolsRoot, folder: &Path) -> Result<()> {
     let mut extract = String::new();
-    let mut measure = "/usr/lib/systemd/systemd-measure calculate --json=short --bank=sha256".to_owned();
+    let mut measure =
+        "/usr/lib/systemd/systemd-measure calculate --json=short --bank=sha256".to_owned();
     for (section, option) in MEASURED_SECTIONS {
         let file = format!("/tmp/{}", section.trim_start_matches('.'));
         extract.push_str(&format!("objcopy -O binary --only-section={section} --set-section-flags {section}=alloc porchlight.efi {file}\n"));
@@ -68,8 +77,8 @@ fn measurements(tools: &ToolsRoot, folder: &Path) -> Result<()> {
     }
     run(tools, folder, &format!("set -eu\n{extract}{measure} > measurements.raw\n"))?;
     let raw = folder.join("measurements.raw");
-    let calculated: serde_json::Value =
-        serde_json::from_str(&fs::read_to_string(&raw)?).context("systemd-measure did not answer in JSON")?;
+    let calculated: serde_json::Value = serde_json::from_str(&fs::read_to_string(&raw)?)
+        .context("systemd-measure did not answer in JSON")?;
     fs::remove_file(raw)?;
     let text = serde_json::to_string_pretty(&json!({
         "schema": 1,

@@ -42,8 +42,10 @@ struct Crate {
 /// # Errors
 /// The manifest or `Cargo.lock` is not what mkosi and cargo write.
 pub(super) fn bill_of_materials(places: &Places, manifest: &str, version: &str) -> Result<Value> {
-    let manifest: Manifest = serde_json::from_str(manifest).context("mkosi's manifest is not as expected")?;
-    let lock = fs::read_to_string(places.workspace.join("Cargo.lock")).context("cannot read Cargo.lock")?;
+    let manifest: Manifest =
+        serde_json::from_str(manifest).context("mkosi's manifest is not as expected")?;
+    let lock = fs::read_to_string(places.workspace.join("Cargo.lock"))
+        .context("cannot read Cargo.lock")?;
     let lock: CargoLock = toml::from_str(&lock).context("Cargo.lock is not as expected")?;
     let mut components: Vec<Value> = Vec::new();
     let mut seen = BTreeSet::new();

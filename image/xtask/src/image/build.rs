@@ -83,7 +83,8 @@ pub(crate) fn build(places: &Places, board_name: &str, variant_name: &str) -> Re
         drift: !obtained.drift.is_empty() || !tools.drift().is_empty(),
         programs: &programs,
     };
-    let work = places.workspace.join("target/image").join(format!(".{board_name}-{variant_name}.new"));
+    let work =
+        places.workspace.join("target/image").join(format!(".{board_name}-{variant_name}.new"));
     if work.exists() {
         fs::remove_dir_all(&work).context("cannot remove what an interrupted build left behind")?;
     }

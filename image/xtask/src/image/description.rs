@@ -94,7 +94,11 @@ impl Board {
         let path = root.join("hardware").join(name).join("board.toml");
         let board: Self = settings::read(&path)?;
         let file = path.display();
-        ensure!(board.name == name, "{file}: name: \"{}\", expected \"{name}\", the name of its folder", board.name);
+        ensure!(
+            board.name == name,
+            "{file}: name: \"{}\", expected \"{name}\", the name of its folder",
+            board.name
+        );
         ensure!(
             board.architecture == "x86_64",
             "{file}: architecture: \"{}\", expected \"x86_64\", the only one built today",
@@ -102,12 +106,16 @@ impl Board {
         );
         for role in [PortRole::Lan, PortRole::Broadband, PortRole::Starlink] {
             let count = board.ports.iter().filter(|port| port.role == role).count();
-            ensure!(count == 1, "{file}: port: {count} ports have the role {role:?}, expected exactly one");
+            ensure!(
+                count == 1,
+                "{file}: port: {count} ports have the role {role:?}, expected exactly one"
+            );
         }
         for port in &board.ports {
             // IFNAMSIZ is 16 with the closing NUL (linux/if.h).
             ensure!(
-                (1..16).contains(&port.name.len()) && port.name.bytes().all(|b| b.is_ascii_alphanumeric()),
+                (1..16).contains(&port.name.len())
+                    && port.name.bytes().all(|b| b.is_ascii_alphanumeric()),
                 "{file}: port.name: \"{}\", expected 1 to 15 letters and digits",
                 port.name
             );

@@ -75,9 +75,21 @@ fn accounts(root: &Path) -> Result<String> {
 }
 
 fn lay_folders(tree: &Path) -> Result<()> {
-    for folder in
-        ["dev", "etc", "proc", "root", "run", "sys", "sysroot", "sysusr", "tmp", "usr/bin", "usr/lib", "usr/lib64", "var/tmp"]
-    {
+    for folder in [
+        "dev",
+        "etc",
+        "proc",
+        "root",
+        "run",
+        "sys",
+        "sysroot",
+        "sysusr",
+        "tmp",
+        "usr/bin",
+        "usr/lib",
+        "usr/lib64",
+        "var/tmp",
+    ] {
         fs::create_dir_all(tree.join(folder))?;
     }
     for (link, target) in [
@@ -145,11 +157,17 @@ fn add_libraries(root: &Path, files: &mut BTreeSet<PathBuf>) -> Result<()> {
         for file in pending {
             looked_at.insert(file.clone());
             for library in needed(&root.join(file.strip_prefix("/").unwrap_or(&file)))? {
-                let found = ["/usr/lib/x86_64-linux-gnu", "/usr/lib/x86_64-linux-gnu/systemd", "/usr/lib64"]
-                    .iter()
-                    .map(|folder| Path::new(folder).join(&library))
-                    .find(|path| root.join(path.strip_prefix("/").unwrap_or(path)).exists());
-                let Some(found) = found else { bail!("{}: needs {library}, which is not in the image", file.display()) };
+                let found = [
+                    "/usr/lib/x86_64-linux-gnu",
+                    "/usr/lib/x86_64-linux-gnu/systemd",
+                    "/usr/lib64",
+                ]
+                .iter()
+                .map(|folder| Path::new(folder).join(&library))
+                .find(|path| root.join(path.strip_prefix("/").unwrap_or(path)).exists());
+                let Some(found) = found else {
+                    bail!("{}: needs {library}, which is not in the image", file.display())
+                };
                 add(root, &found, files, 0)?;
             }
         }
@@ -192,7 +210,11 @@ fn pack(tree: &Path, archive: &Path) -> Result<()> {
          cpio --null --create --format=newc --reproducible --renumber-inodes --owner=+0:+0 --quiet < ../names \
          | zstd -q -15 -T1 > \"$0\""
     );
-    run(Command::new("sh").args(["-eu", "-c", &script]).arg(archive).current_dir(tree).stdin(Stdio::null()))
+    run(Command::new("sh")
+        .args(["-eu", "-c", &script])
+        .arg(archive)
+        .current_dir(tree)
+        .stdin(Stdio::null()))
 }
 
 fn run(command: &mut Command) -> Result<()> {

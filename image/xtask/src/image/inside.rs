@@ -15,10 +15,45 @@ use crate::settings;
 
 /// Parts of `/etc` that only package scripts or other init systems read.
 const NOT_IN_FACTORY: &[&str] = &[
-    ".pwd.lock", "apt", "cron.d", "cron.daily", "cron.weekly", "debconf.conf", "default", "dpkg", "fstab",
-    "group-", "gshadow-", "init.d", "initramfs-tools", "kernel", "ld.so.conf.d/aux", "logrotate.d", "machine-id",
-    "mtab", "opt", "passwd-", "rc0.d", "rc1.d", "rc2.d", "rc3.d", "rc4.d", "rc5.d", "rc6.d", "rcS.d", "rmt",
-    "shadow-", "subgid-", "subuid-", "systemd/network", "systemd/system", "systemd/user", "update-motd.d",
+    ".pwd.lock",
+    "apt",
+    "cron.d",
+    "cron.daily",
+    "cron.weekly",
+    "debconf.conf",
+    "default",
+    "dpkg",
+    "fstab",
+    "group-",
+    "gshadow-",
+    "init.d",
+    "initramfs-tools",
+    "kernel",
+    "logrotate.d",
+    "machine-id",
+    "adduser.conf",
+    "alternatives",
+    "deluser.conf",
+    "e2scrub.conf",
+    "mtab",
+    "opt",
+    "passwd-",
+    "rc0.d",
+    "rc1.d",
+    "rc2.d",
+    "rc3.d",
+    "rc4.d",
+    "rc5.d",
+    "rc6.d",
+    "rcS.d",
+    "rmt",
+    "shadow-",
+    "subgid-",
+    "subuid-",
+    "systemd/network",
+    "systemd/system",
+    "systemd/user",
+    "update-motd.d",
 ];
 
 /// Where mkosi tells us the tree, our staging folder and the folder for artefacts are.
@@ -31,9 +66,15 @@ struct Places {
 impl Places {
     fn from_environment() -> Result<Self> {
         let read = |name: &str| {
-            std::env::var_os(name).map(PathBuf::from).with_context(|| format!("{name} is not set; expected mkosi to call"))
+            std::env::var_os(name)
+                .map(PathBuf::from)
+                .with_context(|| format!("{name} is not set; expected mkosi to call"))
         };
-        Ok(Self { root: read("BUILDROOT")?, staging: read("SRCDIR")?, artifacts: read("ARTIFACTDIR")? })
+        Ok(Self {
+            root: read("BUILDROOT")?,
+            staging: read("SRCDIR")?,
+            artifacts: read("ARTIFACTDIR")?,
+        })
     }
 }
 
@@ -62,6 +103,7 @@ pub(crate) fn finalize() -> Result<()> {
     let board: Board = settings::read(&places.staging.join("board.toml"))?;
     modules::leave_out(&places.root, &board.kernel.leave_out_modules)?;
     units::check(&places.root.join("usr/lib/systemd/system"))?;
+    accounts_exist(&places.root, &places.staging.join("tree"))?;
     let description: Initrd = settings::read(&places.staging.join("initrd/initrd.toml"))?;
     let initrds = places.artifacts.join("io.mkosi.initrd");
     fs::create_dir_all(&initrds)?;
@@ -76,6 +118,28 @@ pub(crate) fn finalize() -> Result<()> {
     removed.apply(&places.root)?;
     keep_licences(&places.root)?;
     factory(&places.root)
+}
+
+/// systemd-sysusers skips a line it does not like; a service without its user then fails at boot.
+fn accounts_exist(root: &Path, tree: &Path) -> Result<()> {
+    let passwd = fs::read_to_string(root.join("etc/passwd"))?;
+    let folder = tree.join("usr/lib/sysusers.d");
+    for file in
+        fs::read_dir(&folder).with_context(|| format!("cannot read {}", folder.display()))?
+    {
+        let path = file?.path();
+        let text = fs::read_to_string(&path)?;
+        for name in
+            text.lines().filter(|l| l.starts_with('u')).filter_map(|l| l.split_whitespace().nth(1))
+        {
+            ensure!(
+                passwd.lines().any(|line| line.split(':').next() == Some(name)),
+                "{}: systemd-sysusers did not make the user \"{name}\"; see its line in mkosi's log",
+                path.display()
+            );
+        }
+    }
+    Ok(())
 }
 
 /// Of `/usr/share/doc`, the copyright files stay.
@@ -111,7 +175,10 @@ fn factory(root: &Path) -> Result<()> {
     for line in shadow.lines() {
         let (name, hash) = line.split_once(':').unwrap_or((line, ""));
         let hash = hash.split(':').next().unwrap_or_default();
-        ensure!(hash.starts_with(['!', '*']), "/etc/shadow: {name} has a password or none; expected a locked one");
+        ensure!(
+            hash.starts_with(['!', '*']),
+            "/etc/shadow: {name} has a password or none; expected a locked one"
+        );
     }
     if factory.exists() {
         fs::remove_dir_all(&factory)?;

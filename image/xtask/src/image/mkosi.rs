@@ -42,7 +42,8 @@ impl Image<'_> {
     /// Staging fails, or mkosi does; its output is in `work/log` and the end of it in the message.
     pub(super) fn assemble(&self, places: &Places, tools: &ToolsRoot, work: &Path) -> Result<()> {
         for folder in ["out", "scratch", "cache"] {
-            fs::create_dir_all(work.join(folder)).with_context(|| format!("cannot make {}", work.display()))?;
+            fs::create_dir_all(work.join(folder))
+                .with_context(|| format!("cannot make {}", work.display()))?;
         }
         Stage {
             root: &places.workspace,
@@ -68,7 +69,12 @@ impl Image<'_> {
             .stderr(file)
             .status()
             .context("cannot start mkosi in the tools root")?;
-        ensure!(status.success(), "mkosi ended with {status}; {} ends with\n{}", log.display(), tail(&log));
+        ensure!(
+            status.success(),
+            "mkosi ended with {status}; {} ends with\n{}",
+            log.display(),
+            tail(&log)
+        );
         for unneeded in ["porchlight", "porchlight.initrd", "porchlight.vmlinuz"] {
             let path = work.join("out").join(unneeded);
             if path.symlink_metadata().is_ok() {
@@ -96,7 +102,9 @@ impl Image<'_> {
         arguments.push(format!("--source-date-epoch={}", self.identity.source_date_epoch));
         arguments.push(format!("--environment={EROFS_OPTIONS}"));
         for part in [COMMAND_LINE, &self.board.kernel.command_line, &self.variant.command_line] {
-            arguments.extend(part.split_whitespace().map(|word| format!("--kernel-command-line={word}")));
+            arguments.extend(
+                part.split_whitespace().map(|word| format!("--kernel-command-line={word}")),
+            );
         }
         for package in self.package_names(places)? {
             arguments.push(format!("--package={package}"));

@@ -31,7 +31,10 @@ pub(super) fn leave_out(root: &Path, patterns: &[String]) -> Result<()> {
     let release = release(root)?;
     for pattern in patterns {
         let found = expand(root, &format!("usr/lib/modules/{release}/kernel/{pattern}"))?;
-        ensure!(!found.is_empty(), "board.toml: kernel.leave_out_modules: \"{pattern}\" matches nothing");
+        ensure!(
+            !found.is_empty(),
+            "board.toml: kernel.leave_out_modules: \"{pattern}\" matches nothing"
+        );
         for path in found {
             remove(&path)?;
         }
@@ -62,10 +65,14 @@ pub(super) fn copy(root: &Path, names: &[String], tree: &Path) -> Result<()> {
         });
         match line {
             Some(line) => {
-                wanted.extend(line.split([':', ' ']).filter(|path| !path.is_empty()).map(PathBuf::from));
+                wanted.extend(
+                    line.split([':', ' ']).filter(|path| !path.is_empty()).map(PathBuf::from),
+                );
             }
             None if built_in.lines().any(|path| module_name(path) == module_name(name)) => {}
-            None => bail!("board.toml: kernel.initrd_modules: the kernel {release} has no module \"{name}\""),
+            None => bail!(
+                "board.toml: kernel.initrd_modules: the kernel {release} has no module \"{name}\""
+            ),
         }
     }
     let target = tree.join("usr/lib/modules").join(&release);

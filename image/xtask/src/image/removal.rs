@@ -30,7 +30,11 @@ impl Removed {
     pub(super) fn apply(&self, root: &Path) -> Result<()> {
         let mut untrue = Vec::new();
         for group in &self.groups {
-            ensure!(!group.why.trim().is_empty(), "removed.toml: {:?}: expected a reason", group.paths);
+            ensure!(
+                !group.why.trim().is_empty(),
+                "removed.toml: {:?}: expected a reason",
+                group.paths
+            );
             for pattern in &group.paths {
                 let matches = expand(root, pattern)?;
                 if matches.is_empty() {
@@ -41,7 +45,11 @@ impl Removed {
                 }
             }
         }
-        ensure!(untrue.is_empty(), "removed.toml: nothing in the image matches {}", untrue.join(", "));
+        ensure!(
+            untrue.is_empty(),
+            "removed.toml: nothing in the image matches {}",
+            untrue.join(", ")
+        );
         Ok(())
     }
 }

@@ -75,7 +75,8 @@ pub(super) fn check(units: &Path) -> Result<()> {
                 format!("{name}@.{}", rest.rsplit('.').next().unwrap_or_default())
             });
             ensure!(
-                units.join(&unit).exists() || template.is_some_and(|name| units.join(name).exists()),
+                units.join(&unit).exists()
+                    || template.is_some_and(|name| units.join(name).exists()),
                 "{}: no such unit in the image; expected one of its packages or trees to bring it",
                 link.display()
             );
