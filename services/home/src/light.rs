@@ -177,18 +177,20 @@ fn trouble(state: UplinkState) -> &'static str {
     }
 }
 
+/// The verdict on the boot fails with whatever else fails, so it is named only when it is alone.
+const VERDICT: &str = "selfcheck";
+
 fn failed(units: &[String]) -> String {
     let name = |unit: &String| unit.split('.').next().unwrap_or_default().to_owned();
-    let (parts, have) = match units {
-        [one] => (format!("A part of the box ({})", name(one)), "has"),
+    let parts: Vec<String> = units.iter().map(name).filter(|name| name != VERDICT).collect();
+    let what = match parts.as_slice() {
+        [] => String::from("The box's own check after starting has found a problem."),
+        [one] => format!("A part of the box ({one}) has stopped."),
         [first, ..] => {
-            (format!("{} parts of the box ({} and others)", units.len(), name(first)), "have")
+            format!("{} parts of the box ({first} and others) have stopped.", parts.len())
         }
-        [] => (String::from("A part of the box"), "has"),
     };
-    format!(
-        "{parts} {have} stopped. Pull the box's power plug, wait ten seconds and plug it in again."
-    )
+    format!("{what} Pull the box's power plug, wait ten seconds and plug it in again.")
 }
 
 /// "The house is online through broadband, with Starlink ready." and its lesser sisters.

@@ -157,6 +157,20 @@ fn the_sentences_say_what_is_the_matter() {
 }
 
 #[test]
+fn a_failed_part_is_named_and_the_verdict_only_when_alone() {
+    let why = |failed: &[&str]| {
+        let failed: Vec<String> = failed.iter().map(|&name| name.to_owned()).collect();
+        judge(&facts(&failed, LinkState::Addressed, UplinkState::InUse, UplinkState::Ready)).1
+    };
+    let firewall = "A part of the box (firewall) has stopped. ";
+    assert!(why(&["firewall.service"]).starts_with(firewall));
+    assert!(why(&["firewall.service", "selfcheck.service"]).starts_with(firewall));
+    let both = why(&["a.service", "b.service", "selfcheck.service"]);
+    assert!(both.starts_with("2 parts of the box (a and others) have stopped. "), "{both}");
+    assert!(why(&["selfcheck.service"]).starts_with("The box's own check after starting"));
+}
+
+#[test]
 fn a_box_with_one_line_does_not_miss_the_other() {
     let only = vec![(Role::Starlink, UplinkState::InUse)];
     let facts = Facts {
