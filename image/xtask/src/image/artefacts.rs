@@ -60,7 +60,8 @@ pub(super) fn compress(tools: &ToolsRoot, folder: &Path) -> Result<()> {
     }
     let _step = step("compressing the image for download");
     let script = format!(
-        "zstd {DOWNLOAD_LEVEL} --long=27 -T0 -q -f porchlight.raw -o porchlight.raw.zst.new && mv porchlight.raw.zst.new porchlight.raw.zst"
+        "zstd {DOWNLOAD_LEVEL} --long=27 -T0 -q -f porchlight.raw -o porchlight.raw.zst.new && \
+         mv porchlight.raw.zst.new porchlight.raw.zst"
     );
     run(tools, folder, &script)
 }
@@ -72,7 +73,10 @@ fn measurements(tools: &ToolsRoot, folder: &Path) -> Result<()> {
         "/usr/lib/systemd/systemd-measure calculate --json=short --bank=sha256".to_owned();
     for (section, option) in MEASURED_SECTIONS {
         let file = format!("/tmp/{}", section.trim_start_matches('.'));
-        extract.push_str(&format!("objcopy -O binary --only-section={section} --set-section-flags {section}=alloc porchlight.efi {file}\n"));
+        extract.push_str(&format!(
+            "objcopy -O binary --only-section={section} \
+             --set-section-flags {section}=alloc porchlight.efi {file}\n"
+        ));
         measure.push_str(&format!(" {option}={file}"));
     }
     run(tools, folder, &format!("set -eu\n{extract}{measure} > measurements.raw\n"))?;

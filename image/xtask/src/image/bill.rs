@@ -1,5 +1,5 @@
-//! The bill of materials of an image in `CycloneDX` 1.6 (<https://cyclonedx.org/docs/1.6/json/>): every
-//! Debian package in it, and every crate that the services are compiled from.
+//! The bill of materials of an image in `CycloneDX` 1.6 (<https://cyclonedx.org/docs/1.6/json/>):
+//! every Debian package in it, and every crate that the services are compiled from.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -58,7 +58,8 @@ pub(super) fn bill_of_materials(places: &Places, manifest: &str, version: &str) 
         );
         if seen.insert(purl.clone()) {
             components.push(json!({
-                "type": "library", "bom-ref": purl, "purl": purl, "name": package.name, "version": package.version,
+                "type": "library", "bom-ref": purl, "purl": purl,
+                "name": package.name, "version": package.version,
             }));
         }
     }
@@ -66,7 +67,8 @@ pub(super) fn bill_of_materials(places: &Places, manifest: &str, version: &str) 
         let Some(checksum) = one.checksum else { continue };
         let purl = format!("pkg:cargo/{}@{}", one.name, one.version);
         components.push(json!({
-            "type": "library", "bom-ref": purl, "purl": purl, "name": one.name, "version": one.version,
+            "type": "library", "bom-ref": purl, "purl": purl,
+            "name": one.name, "version": one.version,
             "hashes": [{ "alg": "SHA-256", "content": checksum }],
         }));
     }
@@ -74,7 +76,9 @@ pub(super) fn bill_of_materials(places: &Places, manifest: &str, version: &str) 
         "bomFormat": "CycloneDX",
         "specVersion": "1.6",
         "version": 1,
-        "metadata": { "component": { "type": "operating-system", "name": "porchlight", "version": version } },
+        "metadata": {
+            "component": { "type": "operating-system", "name": "porchlight", "version": version },
+        },
         "components": components,
     }))
 }

@@ -36,7 +36,7 @@ pub(crate) struct Kernel {
     pub(crate) packages: Vec<String>,
     /// What this board adds to the kernel's command line.
     pub(crate) command_line: String,
-    /// Module folders and files (below `kernel/`) left out of the image, with `*` at the end as a wildcard.
+    /// Module folders and files (below `kernel/`) left out of the image; `*` is a wildcard.
     #[serde(default)]
     pub(crate) leave_out_modules: Vec<String>,
     /// Modules that must be in the initrd to find the disk and to arm the watchdog.
@@ -89,9 +89,16 @@ impl Board {
     /// Reads and checks the card of `name`.
     ///
     /// # Errors
-    /// The file cannot be read, does not parse, or says something impossible; the message names file and key.
+    /// The file cannot be read, does not parse, or says something impossible; the message names
+    /// file and key.
     pub(crate) fn read(root: &Path, name: &str) -> Result<Self> {
         let path = root.join("hardware").join(name).join("board.toml");
+        let known = Self::names(root)?;
+        ensure!(
+            known.iter().any(|board| board == name),
+            "there is no board \"{name}\" in hardware/: expected one of {}",
+            known.join(", ")
+        );
         let board: Self = settings::read(&path)?;
         let file = path.display();
         ensure!(
@@ -127,7 +134,7 @@ impl Board {
     ///
     /// # Errors
     /// The folder `hardware/` cannot be read.
-    pub(crate) fn names(root: &Path) -> Result<Vec<String>> {
+    fn names(root: &Path) -> Result<Vec<String>> {
         let mut names = Vec::new();
         for entry in std::fs::read_dir(root.join("hardware"))? {
             let entry = entry?;

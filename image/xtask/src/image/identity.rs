@@ -53,13 +53,15 @@ fn commit_date(root: &Path) -> Result<u64> {
     let text = String::from_utf8_lossy(&output.stdout);
     text.trim().parse().with_context(|| {
         format!(
-            "git does not tell the date of the commit ({}); set SOURCE_DATE_EPOCH to build without it",
+            "git does not tell the date of the commit ({}); set SOURCE_DATE_EPOCH to build \
+             without it",
             String::from_utf8_lossy(&output.stderr).trim()
         )
     })
 }
 
-/// Seconds since 1970 as `YYYYMMDDhhmm` in UTC (days to civil date: Howard Hinnant's `civil_from_days`).
+/// Seconds since 1970 as `YYYYMMDDhhmm` in UTC (days to civil date: Howard Hinnant's
+/// `civil_from_days`).
 fn stamp(seconds: u64) -> String {
     let (days, rest) = (seconds / 86_400, seconds % 86_400);
     let shifted = days + 719_468;

@@ -134,7 +134,7 @@ fn accounts_exist(root: &Path, tree: &Path) -> Result<()> {
         {
             ensure!(
                 passwd.lines().any(|line| line.split(':').next() == Some(name)),
-                "{}: systemd-sysusers did not make the user \"{name}\"; see its line in mkosi's log",
+                "{}: systemd-sysusers did not make the user \"{name}\"; expected a line it likes",
                 path.display()
             );
         }

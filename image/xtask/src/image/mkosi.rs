@@ -14,10 +14,11 @@ use crate::tools_root::ToolsRoot;
 /// Every image's part of the kernel's command line; the root hash of `/usr` is added by mkosi.
 ///
 /// `/` is memory, `/usr` is opened by the hash, and whatever goes wrong ends in a reboot that the
-/// boot loader counts rather than in a shell (kernel-command-line(7), systemd-veritysetup-generator(8)).
+/// boot loader counts rather than in a shell (kernel-command-line(7),
+/// systemd-veritysetup-generator(8)).
 const COMMAND_LINE: &str = "root=tmpfs rootflags=size=25%,mode=0755 mount.usr=/dev/mapper/usr \
-    mount.usrfstype=erofs mount.usrflags=ro,nodev quiet loglevel=4 panic=10 systemd.crash_action=reboot \
-    systemd.show_status=no systemd.gpt_auto=no";
+    mount.usrfstype=erofs mount.usrflags=ro,nodev quiet loglevel=4 panic=10 \
+    systemd.crash_action=reboot systemd.show_status=no systemd.gpt_auto=no";
 
 /// Large clusters compress better; everything in `/usr` belongs to root (mkfs.erofs(1)).
 const EROFS_OPTIONS: &str = "SYSTEMD_REPART_MKFS_OPTIONS_EROFS=-C65536 --all-root";

@@ -1,5 +1,5 @@
-//! `cargo xtask image`: from the description in `image/`, `hardware/`, `overlays/` and `recipes/` to
-//! a disk image. [`staging`] collects what mkosi reads, [`build`] runs it in the tools root, and
+//! `cargo xtask image`: from the description in `image/`, `hardware/`, `overlays/` and `recipes/`
+//! to a disk image. [`staging`] collects what mkosi reads, [`build`] runs it in the tools root, and
 //! [`inside`] is what mkosi calls back while it works.
 
 mod artefacts;

@@ -108,8 +108,9 @@ impl Stage<'_> {
     fn os_release(&self) -> String {
         let drift = if self.drift { "+drift" } else { "" };
         format!(
-            "NAME=\"Porchlight\"\nID=porchlight\nID_LIKE=debian\nPRETTY_NAME=\"Porchlight {version}{drift}\"\n\
-             IMAGE_ID=porchlight\nIMAGE_VERSION={version}{drift}\nVERSION_ID={version}\nVARIANT_ID={variant}\n\
+            "NAME=\"Porchlight\"\nID=porchlight\nID_LIKE=debian\n\
+             PRETTY_NAME=\"Porchlight {version}{drift}\"\nIMAGE_ID=porchlight\n\
+             IMAGE_VERSION={version}{drift}\nVERSION_ID={version}\nVARIANT_ID={variant}\n\
              PORCHLIGHT_BOARD={board}\nDEFAULT_HOSTNAME=porchlight\n",
             version = self.identity.version,
             variant = self.variant_name,

@@ -81,7 +81,8 @@ pub(super) fn write_board_files(board: &Board, card: &Path, tree: &Path) -> Resu
         let link = format!(
             "# {role}, by where it is plugged in; from hardware/{}/board.toml.\n\
              [Match]\nPath={}\n\n[Link]\nDescription=Porchlight: {role}\nName={}\n\
-             # A fresh address would look like a new customer to many providers.\nMACAddressPolicy=none\n",
+             # A fresh address would look like a new customer to many providers.\n\
+             MACAddressPolicy=none\n",
             board.name, port.path, port.name
         );
         write_file(&tree.join(format!("usr/lib/systemd/network/10-{}.link", port.name)), &link)?;

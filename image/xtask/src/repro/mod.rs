@@ -31,8 +31,8 @@ pub(crate) fn run(places: &Places, repro: &Repro) -> Result<()> {
     let ours = image::build(places, board, variant)?;
     ensure!(
         repro.allow_drift || !ours.drift()?,
-        "{board}-{variant} is marked +drift: a mirror no longer has the locked packages, so nobody else can \
-         build the same; update the lock, or compare anyway with --allow-drift"
+        "{board}-{variant} is marked +drift: a mirror no longer has the locked packages, so nobody \
+         else can build the same; update the lock, or compare anyway with --allow-drift"
     );
     let elsewhere = places.workspace.join("target/repro/another place");
     if elsewhere.exists() {
