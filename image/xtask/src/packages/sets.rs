@@ -130,7 +130,7 @@ mod tests {
     fn the_sets_in_the_tree_parse() {
         let recipes = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../recipes");
         let sets = read_all(&recipes).unwrap();
-        for name in ["base", "initrd", "kernel-cloud", "kernel-generic", "dev", TOOLS] {
+        for name in ["base", "kernel-cloud", "kernel-generic", "dev", TOOLS] {
             assert!(sets.contains_key(name), "no recipes/{name}.toml");
         }
     }
