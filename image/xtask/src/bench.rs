@@ -46,6 +46,7 @@ fn boot(places: &Places, folder: &Path) -> Result<Figures> {
         #[expect(clippy::cast_precision_loss, reason = "an image is far below 2^53 bytes")]
         figures.insert(metric.to_owned(), bytes as f64 / 1e6);
     }
+    let peer = image::build_plain(places, "qemu-x86_64")?;
     let program = world::program(places)?;
     let measure = |what: &str, arguments: &[&str], figures: &mut Figures| -> Result<()> {
         let _step = step(what);
@@ -64,7 +65,8 @@ fn boot(places: &Places, folder: &Path) -> Result<Figures> {
     measure("timing of the link emulator", &["timing"], &mut figures)?;
     let images = places.workspace.join("target/image");
     let images = images.to_str().context("the path of the sources is not UTF-8")?;
-    measure("boots", &["bench", "boot", "--images", images], &mut figures)?;
+    let peer = peer.to_str().context("the path of the sources is not UTF-8")?;
+    measure("boots", &["bench", "boot", "--images", images, "--peer", peer], &mut figures)?;
     let started = Instant::now();
     let up = std::process::Command::new(std::env::current_exe()?)
         .args(["up", "--headless"])

@@ -20,6 +20,9 @@ const COMMAND_LINE: &str = "root=tmpfs rootflags=size=25%,mode=0755 mount.usr=/d
     mount.usrfstype=erofs mount.usrflags=ro,nodev quiet loglevel=4 panic=10 \
     systemd.crash_action=reboot systemd.show_status=no systemd.gpt_auto=no";
 
+/// The yardstick's: Debian's initrd finds the root file system by the name mkosi gives it.
+const PLAIN_COMMAND_LINE: &str = "root=PARTLABEL=root-x86-64 rw";
+
 /// Large clusters compress better; everything in `/usr` belongs to root (mkfs.erofs(1)).
 const EROFS_OPTIONS: &str = "SYSTEMD_REPART_MKFS_OPTIONS_EROFS=-C65536 --all-root";
 
@@ -31,8 +34,12 @@ pub(super) struct Image<'a> {
     pub(super) variant_name: &'a str,
     pub(super) identity: &'a Identity,
     pub(super) repository: &'a Path,
+    /// The package sets to install.
+    pub(super) sets: &'a [&'a str],
     /// Whether packages or tools are newer than the lock.
     pub(super) drift: bool,
+    /// The yardstick of the benchmarks instead of an image.
+    pub(super) plain: bool,
     pub(super) programs: &'a Path,
 }
 
@@ -54,6 +61,7 @@ impl Image<'_> {
             identity: self.identity,
             programs: self.programs,
             drift: self.drift,
+            plain: self.plain,
         }
         .fill(&work.join("staging"))?;
         let log = work.join("log");
@@ -102,7 +110,8 @@ impl Image<'_> {
         arguments.push(format!("--image-version={}{drift}", self.identity.version));
         arguments.push(format!("--source-date-epoch={}", self.identity.source_date_epoch));
         arguments.push(format!("--environment={EROFS_OPTIONS}"));
-        for part in [COMMAND_LINE, &self.board.kernel.command_line, &self.variant.command_line] {
+        let own = if self.plain { PLAIN_COMMAND_LINE } else { COMMAND_LINE };
+        for part in [own, &self.board.kernel.command_line, &self.variant.command_line] {
             arguments.extend(
                 part.split_whitespace().map(|word| format!("--kernel-command-line={word}")),
             );
@@ -115,10 +124,10 @@ impl Image<'_> {
     }
 
     fn package_names(&self, places: &Places) -> Result<Vec<PackageName>> {
-        let sets = packages::read_sets(&places.workspace.join("recipes"))?;
+        let known = packages::read_sets(&places.workspace.join("recipes"))?;
         let mut names = Vec::new();
-        for set in self.variant.packages.iter().chain(&self.board.kernel.packages) {
-            let set = sets.get(set).with_context(|| {
+        for set in self.sets {
+            let set = known.get(*set).with_context(|| {
                 format!("the package set \"{set}\" is not in recipes/: expected {set}.toml there")
             })?;
             names.extend(set.packages.keys().cloned());

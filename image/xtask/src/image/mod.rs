@@ -16,4 +16,4 @@ mod stage;
 mod staging;
 mod units;
 
-pub(crate) use build::{build, compress, run};
+pub(crate) use build::{build, build_plain, compress, run};

@@ -47,6 +47,8 @@ pub(super) struct Stage<'a> {
     pub(super) programs: &'a Path,
     /// Whether packages are newer than the lock.
     pub(super) drift: bool,
+    /// The yardstick of the benchmarks instead of an image: `image/plain/`.
+    pub(super) plain: bool,
 }
 
 /// The crates whose programs the services of `variant` need.
@@ -72,12 +74,16 @@ impl Stage<'_> {
     pub(super) fn fill(&self, staging: &Path) -> Result<()> {
         ensure!(!staging.exists(), "{} is in the way", staging.display());
         let image = self.root.join("image");
+        let card = self.root.join("hardware").join(&self.board.name).join("board.toml");
+        if self.plain {
+            copy_tree(&image.join("plain"), staging)?;
+            return self.trees(&staging.join("tree"), &card);
+        }
         copy_tree(&image.join("repart"), &staging.join("repart"))?;
         copy_tree(&image.join("initrd"), &staging.join("initrd"))?;
         for file in ["mkosi.conf", "removed.toml", "started.toml"] {
             copy_file(&image.join(file), &staging.join(file))?;
         }
-        let card = self.root.join("hardware").join(&self.board.name).join("board.toml");
         copy_file(&card, &staging.join("board.toml"))?;
         self.trees(&staging.join("tree"), &card)?;
         scripts(staging)
