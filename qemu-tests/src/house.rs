@@ -1,6 +1,7 @@
 //! A household: the box in QEMU, its three cables in the simulated world.
 //!
-//! No threads of its own: the [`World`] and its links have theirs, and end when the house is dropped.
+//! No threads of its own: the [`World`] and its links have theirs, and end when the house is
+//! dropped.
 use crate::machine::{Machine, MachineSpec};
 use crate::wait::{Expired, wait_until};
 use crate::world::{BoxKind, CarrierSwitch, FetchReport, QemuPorts, Scenario, Uplink, World};
@@ -61,7 +62,8 @@ impl House {
         self.machine
     }
 
-    /// Waits until `condition` gives something; in vain, the error tells the state of box and world.
+    /// Waits until `condition` gives something; in vain, the error tells the state of box and
+    /// world.
     ///
     /// # Errors
     /// When it gives nothing within `within`.

@@ -55,8 +55,8 @@ impl fmt::Display for Light {
     }
 }
 
-/// Boots the box and keeps it running, telling `say` what happens, a line each, until it is switched
-/// off from inside. Ctrl-C ends the process, and with it everything it started.
+/// Boots the box and keeps it running, telling `say` what happens, a line each, until it is
+/// switched off from inside. Ctrl-C ends the process, and with it everything it started.
 ///
 /// # Errors
 /// When the box does not get to its page, or switches itself off.

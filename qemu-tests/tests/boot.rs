@@ -1,7 +1,7 @@
 //! The image, booted: each test is a promise to the household, and boots as seldom as it can.
 //!
-//! Needs the tools root and built images; `cargo xtask test --tier qemu` provides both. Emulation is
-//! slow and the host has few processors, so boots run one after another whatever the test runner
+//! Needs the tools root and built images; `cargo xtask test --tier qemu` provides both. Emulation
+//! is slow and the host has few processors, so boots run one after another whatever the test runner
 //! wants, and deadlines are generous: they end a wait in vain, they do not judge.
 use anyhow::{Context, Result, ensure};
 use qemu_tests::house::{House, INTERNET_PAGE};

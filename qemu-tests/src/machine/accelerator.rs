@@ -1,7 +1,7 @@
 //! Chooses between KVM and emulation by trying, once for each process.
 //!
-//! The device file alone proves nothing: on some hosts `/dev/kvm` opens and every guest dies with an
-//! emulation failure. So a probe guest, OVMF without a disk, must reach its boot menu under KVM.
+//! The device file alone proves nothing: on some hosts `/dev/kvm` opens and every guest dies with
+//! an emulation failure. So a probe guest, OVMF without a disk, must reach its boot menu under KVM.
 use super::firmware::Firmware;
 use std::fs::OpenOptions;
 use std::io::{BufRead, BufReader, Read};

@@ -1,6 +1,7 @@
 //! QEMU's machine protocol: one JSON object a line, commands answered in order, events between.
 //!
-//! Source: <https://www.qemu.org/docs/master/interop/qmp-spec.html>. Blocking, one command at a time.
+//! Source: <https://www.qemu.org/docs/master/interop/qmp-spec.html>.
+//! Blocking, one command at a time.
 use super::line_socket::{LineError, LineSocket};
 use serde::Deserialize;
 use serde_json::{Value, json};
