@@ -231,12 +231,13 @@ impl Machine {
         installation
     }
 
-    /// Presses the power button and waits until the guest has switched itself off.
+    /// Asks a `dev` guest to switch itself off, by its agent, and waits until it has. The images have
+    /// nobody who listens to the power button.
     ///
     /// # Errors
     /// When it is still on after `within`.
     pub fn shut_down(mut self, within: Duration) -> Result<Installation> {
-        self.qmp().press_power_button()?;
+        self.agent.shell("systemctl --no-block poweroff", QUESTION_WITHIN)?;
         let off = self.qmp().wait_closed(within);
         if let Err(error) = off {
             let state = self.explain();
