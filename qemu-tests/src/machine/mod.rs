@@ -4,9 +4,9 @@
 //! tools root; nothing here enters it, so run it inside.
 //!
 //! A [`Machine`] owns two child processes, QEMU and swtpm, and a folder with their sockets;
-//! dropping it kills the processes and deletes the folder. There are no threads: whatever QEMU or the guest
-//! says waits in a socket until it is asked for, against a deadline. What outlives the power is the
-//! [`Installation`], which each way of switching off gives back.
+//! dropping it kills the processes and deletes the folder. There are no threads: whatever QEMU or
+//! the guest says waits in a socket until it is asked for, against a deadline. What outlives the
+//! power is the [`Installation`], which each way of switching off gives back.
 pub mod accelerator;
 pub mod board;
 mod cables;
