@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail, ensure};
 use crate::command_line::{Repro, Test, Tier, Which};
 use crate::output::{say, spoken, step, warn};
 use crate::packages::{self, Places};
-use crate::{image, repro, tidy};
+use crate::{image, repro, tidy, tools_root};
 
 /// What the boot tests boot.
 const IMAGES: [(&str, &str); 3] =
@@ -80,7 +80,9 @@ fn host(places: &Places) -> Result<()> {
         )?;
     }
     packages::lock::check(places)?;
-    cargo(places, "tests on the host", &["test", "--workspace", "--locked", "--quiet"])
+    own_tests(places)?;
+    // The services' tests speak over a real bus, which the tools root has whatever the host has.
+    in_tools_root(places, "tests of every room", &["--workspace", "--exclude", "xtask"], &[])
 }
 
 /// The walls and the licences.
@@ -105,29 +107,50 @@ pub(crate) fn walls(places: &Places) -> Result<()> {
     Ok(())
 }
 
+/// This tool's own tests, which enter the tools root by themselves.
+fn own_tests(places: &Places) -> Result<()> {
+    let _step = step("tests of this tool");
+    let status = Command::new("cargo")
+        .args(["test", "--locked", "--quiet", "--package", "xtask"])
+        .env("PORCHLIGHT_TOOLS_ROOT", tools_root::ensure(places)?.tree())
+        .current_dir(&places.workspace)
+        .status()
+        .context("cannot run cargo")?;
+    ensure!(status.success(), "tests of this tool: failed");
+    Ok(())
+}
+
 fn world(places: &Places) -> Result<()> {
-    in_tools_root(places, "real programs in network namespaces", "world")
+    in_tools_root(places, "real programs in network namespaces", &qemu_test("world"), &ONE_BY_ONE)
 }
 
 fn qemu(places: &Places) -> Result<()> {
     for (board, variant) in IMAGES {
         image::build(places, board, variant)?;
     }
-    in_tools_root(places, "a machine without a system", "boot_machine")?;
-    in_tools_root(places, "the image in QEMU", "boot")?;
+    in_tools_root(places, "a machine without a system", &qemu_test("boot_machine"), &ONE_BY_ONE)?;
+    in_tools_root(places, "the image in QEMU", &qemu_test("boot"), &ONE_BY_ONE)?;
     let which = Which { board: "qemu-x86_64".into(), variant: "gateway".into() };
     repro::run(places, &Repro { which, allow_drift: true })
 }
 
-/// Runs one test program of `qemu-tests` inside the tools root: cargo builds it here and starts it
-/// through `xtask enter`.
-fn in_tools_root(places: &Places, what: &str, target: &str) -> Result<()> {
+/// For test programs that share what there is only one of: the processors, the time.
+const ONE_BY_ONE: [&str; 2] = ["--test-threads=1", "--nocapture"];
+
+fn qemu_test(target: &str) -> [&str; 4] {
+    ["--package", "qemu-tests", "--test", target]
+}
+
+/// Runs tests inside the tools root: cargo builds them here and starts each through `xtask enter`.
+fn in_tools_root(places: &Places, what: &str, which: &[&str], options: &[&str]) -> Result<()> {
     let _step = step(what);
     let own = std::env::current_exe()?;
     let runner = format!("{} enter", own.to_str().context("this program's path is not UTF-8")?);
     let status = Command::new("cargo")
-        .args(["test", "--locked", "--quiet", "--package", "qemu-tests", "--test", target])
-        .args(["--", "--test-threads=1"])
+        .args(["test", "--locked", "--quiet"])
+        .args(which)
+        .arg("--")
+        .args(options)
         .env("CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER", runner)
         .env("PORCHLIGHT_IMAGES", places.workspace.join("target/image"))
         .current_dir(&places.workspace)

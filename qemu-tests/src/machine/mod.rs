@@ -231,8 +231,8 @@ impl Machine {
         installation
     }
 
-    /// Asks a `dev` guest to switch itself off, by its agent, and waits until it has. The images have
-    /// nobody who listens to the power button.
+    /// Asks a `dev` guest to switch itself off, by its agent, and waits until it has. The images
+    /// have nobody who listens to the power button.
     ///
     /// # Errors
     /// When it is still on after `within`.

@@ -42,6 +42,11 @@ impl ToolsRoot {
         Enter::new(&self.tree, &self.filter)
     }
 
+    /// Where the tree is on the host.
+    pub(crate) fn tree(&self) -> &Path {
+        &self.tree
+    }
+
     /// Tools that are not the locked ones. What such tools build must be called `+drift`.
     pub(crate) fn drift(&self) -> &[Drift] {
         &self.drift
