@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
@@ -23,7 +24,7 @@ pub(crate) fn run(places: &Places, bench: &Bench) -> Result<()> {
     let folder = places.workspace.join("target/bench");
     fs::create_dir_all(&folder)?;
     let (name, figures) = match bench.name {
-        BenchName::Boot => ("boot", boot(places, &folder)?),
+        BenchName::Boot => ("boot", boot(places, &folder, bench.cold)?),
     };
     let path = folder.join(format!("{name}.json"));
     fs::write(&path, serde_json::to_string_pretty(&figures)? + "\n")?;
@@ -34,7 +35,7 @@ pub(crate) fn run(places: &Places, bench: &Bench) -> Result<()> {
     Ok(())
 }
 
-fn boot(places: &Places, folder: &Path) -> Result<Figures> {
+fn boot(places: &Places, folder: &Path, cold: bool) -> Result<Figures> {
     let mut figures = Figures::new();
     let tools = tools_root::ensure(places)?;
     for (board, metric) in
@@ -67,12 +68,39 @@ fn boot(places: &Places, folder: &Path) -> Result<Figures> {
     let images = images.to_str().context("the path of the sources is not UTF-8")?;
     let peer = peer.to_str().context("the path of the sources is not UTF-8")?;
     measure("boots", &["bench", "boot", "--images", images, "--peer", peer], &mut figures)?;
-    let started = Instant::now();
-    let up = std::process::Command::new(std::env::current_exe()?)
-        .args(["up", "--headless"])
-        .current_dir(&places.workspace)
-        .status()?;
-    ensure!(up.success(), "cargo xtask up failed");
-    figures.insert("up_warm_s".to_owned(), started.elapsed().as_secs_f64());
+    figures.insert("up_warm_s".to_owned(), up_seconds(&places.workspace, None)?);
+    if cold {
+        figures.insert("up_cold_s".to_owned(), cold_up_seconds(places, folder)?);
+    }
     Ok(figures)
+}
+
+/// `up` as a newcomer has it: a clone, no compiled code, nothing downloaded.
+fn cold_up_seconds(places: &Places, folder: &Path) -> Result<f64> {
+    let clone = folder.join("newcomer");
+    if clone.exists() {
+        fs::remove_dir_all(&clone)?;
+    }
+    let cloned = Command::new("git")
+        .args(["clone", "--quiet"])
+        .arg(&places.workspace)
+        .arg(&clone)
+        .status()
+        .context("cannot run git")?;
+    ensure!(cloned.success(), "cannot clone the sources to {}", clone.display());
+    let seconds = up_seconds(&clone, Some(&clone.join("target/cache")))?;
+    fs::remove_dir_all(&clone)?;
+    Ok(seconds)
+}
+
+fn up_seconds(sources: &Path, cache: Option<&Path>) -> Result<f64> {
+    let _step = step("cargo xtask up --headless");
+    let started = Instant::now();
+    let mut up = Command::new("cargo");
+    up.args(["xtask", "up", "--headless"]).current_dir(sources);
+    if let Some(cache) = cache {
+        up.env("PORCHLIGHT_CACHE", cache).env_remove("CARGO_TARGET_DIR");
+    }
+    ensure!(up.status()?.success(), "cargo xtask up failed");
+    Ok(started.elapsed().as_secs_f64())
 }

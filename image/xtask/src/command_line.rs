@@ -138,6 +138,9 @@ pub(crate) struct Flash {
 pub(crate) struct Bench {
     /// What to measure.
     pub(crate) name: BenchName,
+    /// Also measure `up` from nothing: a fresh copy of the sources and an empty cache.
+    #[arg(long)]
+    pub(crate) cold: bool,
 }
 
 /// The measurements there are.
