@@ -36,6 +36,7 @@ pub(crate) fn run(places: &Places, bench: &Bench) -> Result<()> {
 }
 
 fn boot(places: &Places, folder: &Path, cold: bool) -> Result<Figures> {
+    world::require_tun()?;
     let mut figures = Figures::new();
     let tools = tools_root::ensure(places)?;
     for (board, metric) in

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail, ensure};
 use crate::command_line::{Repro, Test, Tier, Which};
 use crate::output::{say, spoken, step, warn};
 use crate::packages::{self, Places};
-use crate::{image, repro, tidy, tools_root};
+use crate::{image, repro, tidy, tools_root, world};
 
 /// What the boot tests boot.
 const IMAGES: [(&str, &str); 3] =
@@ -27,7 +27,7 @@ pub(crate) fn run(places: &Places, test: &Test) -> Result<()> {
     let mut outcome = Ok(());
     for (tier, name, check) in [
         (Tier::Host, "host", host as fn(&Places) -> Result<()>),
-        (Tier::World, "world", world),
+        (Tier::World, "world", namespaces),
         (Tier::Qemu, "qemu", qemu),
     ] {
         if !wanted(tier) || outcome.is_err() {
@@ -120,11 +120,13 @@ fn own_tests(places: &Places) -> Result<()> {
     Ok(())
 }
 
-fn world(places: &Places) -> Result<()> {
+fn namespaces(places: &Places) -> Result<()> {
+    world::require_tun()?;
     in_tools_root(places, "real programs in network namespaces", &qemu_test("world"), &ONE_BY_ONE)
 }
 
 fn qemu(places: &Places) -> Result<()> {
+    world::require_tun()?;
     for (board, variant) in IMAGES {
         image::build(places, board, variant)?;
     }

@@ -31,6 +31,7 @@ const CONNECTIONS_MAX: usize = 64;
 /// # Errors
 /// The image does not build, or the world does not start.
 pub(crate) fn run(places: &Places, up: &Up) -> Result<ExitCode> {
+    world::require_tun()?;
     image::build(places, &up.board, "dev")?;
     let program = {
         let _step = step("compiling the simulated world");

@@ -1,6 +1,7 @@
 //! Runs our own programs in the tools root: the simulated world, the tests, anything by hand.
 
 use std::ffi::OsStr;
+use std::fs::OpenOptions;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
@@ -10,9 +11,27 @@ use crate::packages::Places;
 use crate::tools_root::{self, ToolsRoot};
 
 /// Devices the world and the machine in it use, where the host has them.
-const DEVICES: [&str; 2] = ["/dev/net/tun", "/dev/kvm"];
+const DEVICES: [&str; 2] = [TUN, "/dev/kvm"];
 
-/// A description of how to run `program` inside, with the source tree at its own path.
+/// Where network interfaces that a program plays are made.
+const TUN: &str = "/dev/net/tun";
+
+/// Fails with what to do where the world's cables have nothing to be plugged into.
+///
+/// # Errors
+/// The host has no `/dev/net/tun`, or this user may not open it.
+pub(crate) fn require_tun() -> Result<()> {
+    let tun = OpenOptions::new().read(true).write(true).open(TUN);
+    tun.with_context(|| {
+        format!(
+            "the simulated world plugs its cables into {TUN}, which cannot be opened; as root, \
+             `modprobe tun` makes it and `chmod 666 {TUN}` lets everybody use it"
+        )
+    })?;
+    Ok(())
+}
+
+/// How to run `program` inside, with the source tree at its own path.
 pub(crate) fn command(places: &Places, tools: &ToolsRoot, program: &OsStr) -> Command {
     let mut enter = tools.enter().bind(&places.workspace, &places.workspace);
     for device in DEVICES {
