@@ -18,8 +18,10 @@ use crate::output::{say, step};
 use crate::packages::Places;
 use crate::tools_root;
 
-/// How a second builder differs: `unshare` gives another user and host name, a shell the umask.
-const SURROUNDINGS: &str = "hostname somewhere-else && umask 077 && exec \"$@\"";
+/// How a second builder differs. The host name is set while this user may, then an ordinary user
+/// without any capability goes on.
+const SURROUNDINGS: &str = "hostname somewhere-else && umask 077 && \
+    exec unshare --user --map-user=4711 --map-group=4711 \"$@\"";
 
 /// Builds twice and compares.
 ///
@@ -69,7 +71,7 @@ fn build_elsewhere(places: &Places, elsewhere: &Path, board: &str, variant: &str
     let identity = image::identity::Identity::of(&places.workspace)?;
     let own = std::env::current_exe().context("cannot find this program's own file")?;
     let status = Command::new("unshare")
-        .args(["--user", "--map-user=4711", "--map-group=4711", "--keep-caps", "--uts", "--mount"])
+        .args(["--user", "--map-root-user", "--uts"])
         .args(["sh", "-c", SURROUNDINGS, "elsewhere"])
         .arg(own)
         .args(["image", "--board", board, "--variant", variant, "--disk-only"])
