@@ -1,8 +1,8 @@
 //! `cargo xtask repro`: the same sources, built a second time where everything that must not matter
 //! is different, give the same bytes.
 //!
-//! Different are: the folder, the date (by libfaketime), umask, locale, time zone, host name, user,
-//! and every cache of compiled code. The same are: the sources, the locks, the downloads.
+//! Different are: the folder, the time of the build, umask, locale, time zone, host name, user, and
+//! every cache of compiled code. The same are: the sources, the locks, the downloads.
 
 mod compare;
 
@@ -79,7 +79,6 @@ fn build_elsewhere(places: &Places, elsewhere: &Path, board: &str, variant: &str
         .env("CARGO_MANIFEST_DIR", elsewhere.join("image/xtask"))
         .env_remove("CARGO_TARGET_DIR")
         .env("PORCHLIGHT_CACHE", &places.cache)
-        .env(tools_root::CLOCK_OFFSET, "+400d")
         .env("SOURCE_DATE_EPOCH", identity.source_date_epoch.to_string())
         .env("LC_ALL", "C")
         .env("LANG", "tr_TR.UTF-8")

@@ -15,13 +15,6 @@ const PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
 /// which it passes on. A shell does both without unsafe code.
 const LAUNCH: &str = r#"umask 022; filter=$1; shift; exec bwrap --seccomp 9 "$@" 9<"$filter""#;
 
-/// A variable of this tool's environment: programs inside see a clock that is off by so much, such
-/// as `+400d`. Building an image must not notice (libfaketime(1)).
-pub(crate) const CLOCK_OFFSET: &str = "PORCHLIGHT_CLOCK_OFFSET";
-
-/// The library that bends the clock.
-const FAKETIME: &str = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1";
-
 /// One program to be run inside; made by `ToolsRoot::enter`.
 #[derive(Clone, Debug)]
 pub(crate) struct Enter {
@@ -50,15 +43,6 @@ impl Enter {
     pub(super) fn new(tree: &Path, filter: &Path) -> Self {
         let mut enter =
             Self { filter: filter.into(), arguments: Vec::new(), working_directory: "/".into() };
-        if let Some(offset) = std::env::var_os(CLOCK_OFFSET) {
-            for (name, value) in [
-                ("LD_PRELOAD", FAKETIME.into()),
-                ("FAKETIME", offset),
-                ("DONT_FAKE_MONOTONIC", "1".into()),
-            ] {
-                enter.add("--setenv", name.as_ref(), &value);
-            }
-        }
         // A root of our own rather than the tree's: any mount point can be made in it.
         for folder in ["/usr", "/etc"] {
             let host = tree.join(folder.trim_start_matches('/'));

@@ -20,7 +20,7 @@ use crate::packages::lock::{Lock, LockFile};
 use crate::packages::{self, Drift, LockedPackage, Places, Sha256Hex, Which};
 
 pub(crate) use self::compile::compile;
-pub(crate) use self::enter::{CLOCK_OFFSET, Enter};
+pub(crate) use self::enter::Enter;
 
 /// Raised when trees made by older code must not be used any more.
 const RECIPE: u32 = 1;
