@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use super::description::{Board, Variant};
 use super::identity::Identity;
-use super::staging::{copy_file, copy_tree, write_board_files, write_file};
+use super::staging::{copy_file, copy_tree, make_folder, write_board_files, write_file};
 use crate::settings;
 
 /// `recipes/<service>/recipe.toml`: how a Porchlight service gets into the image.
@@ -101,7 +101,7 @@ impl Stage<'_> {
             }
             for binary in recipe(self.root, service)?.binaries {
                 let to = tree.join(binary.to.strip_prefix("/").unwrap_or(&binary.to));
-                fs::create_dir_all(to.parent().context("a program needs a folder")?)?;
+                make_folder(to.parent().context("a program needs a folder")?)?;
                 copy_file(&self.programs.join(&binary.name), &to)?;
                 fs::set_permissions(&to, fs::Permissions::from_mode(0o755))?;
             }

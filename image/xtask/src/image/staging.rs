@@ -55,7 +55,8 @@ pub(super) fn write_file(path: &Path, text: &str) -> Result<()> {
     Ok(())
 }
 
-fn make_folder(path: &Path) -> Result<()> {
+/// Makes a folder and those above it, 0755.
+pub(super) fn make_folder(path: &Path) -> Result<()> {
     if path.is_dir() {
         return Ok(());
     }
