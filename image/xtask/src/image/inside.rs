@@ -117,7 +117,17 @@ pub(crate) fn finalize() -> Result<()> {
     let removed: Removed = settings::read(&places.staging.join("removed.toml"))?;
     removed.apply(&places.root)?;
     keep_licences(&places.root)?;
-    factory(&places.root)
+    factory(&places.root)?;
+    one_boot_folder(&places.root)
+}
+
+/// Kernel and boot loader meet in one folder here, not in systemd-repart's copy of two: that one
+/// would give the EFI folder the time of the build.
+fn one_boot_folder(root: &Path) -> Result<()> {
+    let boot = root.join("boot");
+    remove(&boot)?;
+    std::os::unix::fs::symlink("efi", &boot)
+        .with_context(|| format!("cannot make the link {}", boot.display()))
 }
 
 /// systemd-sysusers skips a line it does not like; a service without its user then fails at boot.
