@@ -1,12 +1,12 @@
 //! The box in its world in the foreground: what it does while it starts, then what its light says.
 use crate::house::House;
-use crate::machine::{ImageArguments, Machine, MachineSpec, Variant, accelerator};
+use crate::machine::{ImageArguments, MachineSpec, Variant, accelerator};
 use crate::world::{FetchReport, Proxy, Scenario, Timeline, Uplink, World};
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Emulated on a busy host a boot takes one to two minutes.
 const BOOT_WITHIN: Duration = Duration::from_secs(600);
@@ -17,8 +17,11 @@ const LOOK_EVERY: Duration = Duration::from_secs(2);
 /// One look.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 
-/// What the firmware says when it hands over to the image.
-const HANDED_OVER: &str = "BdsDxe: starting Boot";
+/// The firmware.
+const FIRMWARE_WITHIN: Duration = Duration::from_secs(60);
+
+/// What the light says before the box has judged itself.
+const STARTING: &str = "starting";
 
 /// `world up`: boots the image for testers in the world, in the foreground.
 #[derive(Debug, clap::Args)]
@@ -45,6 +48,8 @@ pub struct Arguments {
 /// The part of the page's status that is shown.
 #[derive(Debug, PartialEq, Eq, Deserialize)]
 struct Light {
+    /// The closed list of the page: `starting`, `serving`, `needs-you`.
+    light: String,
     headline: String,
     why: String,
 }
@@ -71,7 +76,8 @@ pub fn run(arguments: &Arguments, say: &mut dyn FnMut(&str)) -> Result<()> {
     }
     let _running = start(&mut house, &arguments.page_socket, say)?;
     if arguments.headless {
-        let light = house.wait_until("the light", BOOT_WITHIN, light)?;
+        let judged = |world: &World| light(world).filter(|light| light.light != STARTING);
+        let light = house.wait_until("the light", BOOT_WITHIN, judged)?;
         say(&light.to_string());
         return Ok(());
     }
@@ -85,7 +91,8 @@ fn start(house: &mut House, page_socket: &Path, say: &mut dyn FnMut(&str)) -> Re
     let started = house.machine().started();
     let mut step = |what: &str| say(&format!("{:>6.1} s  {what}", started.elapsed().as_secs_f64()));
     step("power");
-    wait_handed_over(house.machine())?;
+    // Only for people: where the console says nothing, the next step is told instead.
+    let _handed_over = house.machine().wait_hand_over(FIRMWARE_WITHIN);
     step("the firmware has handed over to the image");
     let lease = house.wait_until("a lease on the LAN", BOOT_WITHIN, |world| {
         world.client().lease(ANSWER_WITHIN).ok()
@@ -97,20 +104,16 @@ fn start(house: &mut House, page_socket: &Path, say: &mut dyn FnMut(&str)) -> Re
     step("the house is online");
     let record = house.machine().wait_record(BOOT_WITHIN)?;
     step(&format!("the box has checked itself: {record}"));
+    let seconds = |micros: u64| Duration::from_micros(micros).as_secs_f64();
+    step(&format!(
+        "its boot took {:.1} s in the kernel, {:.1} s in the initrd, {:.1} s in services",
+        seconds(record.boot.kernel_us),
+        seconds(record.boot.initrd_us),
+        seconds(record.boot.userspace_us),
+    ));
     let proxy = house.world().client().proxy_page(page_socket)?;
     say(&format!("The page: {}", page_socket.display()));
     Ok((proxy, house.world().run_timeline()?))
-}
-
-/// Only for people: where the console says nothing, the next step is told instead.
-fn wait_handed_over(machine: &mut Machine) -> Result<()> {
-    const FIRMWARE_WITHIN: Duration = Duration::from_secs(60);
-    let deadline = Instant::now() + FIRMWARE_WITHIN;
-    while !machine.console().tail()?.contains(HANDED_OVER) && Instant::now() < deadline {
-        machine.check_alive()?;
-        std::thread::sleep(Duration::from_millis(100));
-    }
-    Ok(())
 }
 
 fn follow(house: &mut House, say: &mut dyn FnMut(&str)) -> Result<()> {
@@ -156,7 +159,8 @@ mod tests {
             took: Duration::ZERO,
         };
         let body = r#"{"light":"serving","headline":"All is well","why":"Online.","uplinks":[]}"#;
-        let expected = Light { headline: "All is well".to_owned(), why: "Online.".to_owned() };
+        let [light, headline, why] = ["serving", "All is well", "Online."].map(str::to_owned);
+        let expected = Light { light, headline, why };
         assert_eq!(read(&page(body)).unwrap(), expected);
         assert!(read(&page("<html>")).is_err());
     }

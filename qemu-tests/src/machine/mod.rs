@@ -32,6 +32,7 @@ pub use line_socket::LineError;
 pub use spec::MachineSpec;
 
 use crate::emulator::port::QemuPort;
+use crate::wait::wait_until;
 use anyhow::{Context, Result, ensure};
 use cables::SharedQmp;
 use command_line::{Sockets, Wiring};
@@ -52,6 +53,9 @@ use tpm::Tpm;
 
 /// QEMU opens its sockets first thing; more than this means that the host is overloaded.
 const CONNECT_WITHIN: Duration = Duration::from_secs(60);
+
+/// What OVMF says when it hands over to the image.
+const HANDED_OVER: &str = "BdsDxe: starting Boot";
 
 /// How long each question to a guest in trouble may take.
 const QUESTION_WITHIN: Duration = Duration::from_secs(20);
@@ -147,6 +151,22 @@ impl Machine {
     #[must_use]
     pub fn started(&self) -> Instant {
         self.started
+    }
+
+    /// Waits until the firmware says on the console that it starts the image, and returns how long
+    /// after power-on that was.
+    ///
+    /// # Errors
+    /// When it has not within `within`, or the box is off.
+    pub fn wait_hand_over(&mut self, within: Duration) -> Result<Duration> {
+        wait_until("the firmware to hand over", within, String::new, || {
+            if let Err(off) = self.qemu.check_alive() {
+                return Some(Err(off));
+            }
+            let tail = self.console.tail();
+            tail.is_ok_and(|tail| tail.contains(HANDED_OVER)).then_some(Ok(()))
+        })??;
+        Ok(self.started.elapsed())
     }
 
     /// Fails, with what QEMU said, once the box is off.
