@@ -223,3 +223,29 @@ fn a_flipped_byte_in_usr_is_refused() -> Result<()> {
     ensure!(record.is_err(), "a damaged system came up: {}", record?);
     Ok(())
 }
+
+#[test]
+fn the_other_slot_takes_over_from_a_damaged_one() -> Result<()> {
+    let _alone = alone();
+    let [image, other] = [Variant::Gateway, Variant::Dev]
+        .map(|variant| Image::from_environment("qemu-x86_64", variant));
+    let spec = MachineSpec::factory_new(&image?)?;
+    let disk = spec.disk();
+    let [kernel] = <[String; 1]>::try_from(disk.kernels()?).expect("an image has one kernel");
+    let name = kernel.strip_suffix(&format!("+{TRIES}.efi")).context(kernel.clone())?;
+    // One try left, to save two. The boot loader prefers the greater name among equal versions.
+    disk.rename_kernel(&kernel, &format!("{name}+1.efi"))?;
+    disk.install_beside(&other?, "porchlight_0.0.1+3.efi")?;
+    let usr = disk.partition("usr-a")?;
+    disk.flip_byte(&usr, 0)?;
+    let mut machine = Machine::start(spec)?;
+
+    let reset = machine.qmp().wait_event("RESET", BOOT_WITHIN);
+    reset.with_context(|| machine.explain())?;
+    let record = passing_record(&mut machine)?;
+    assert_eq!(record.variant, "dev", "the system of the other slot");
+    // The damaged one is out of tries, and a good boot has taken the count off the other's name.
+    let kernels = machine.shut_down(ANSWER_WITHIN)?.disk().kernels()?;
+    assert_eq!(kernels, ["porchlight_0.0.1.efi".to_owned(), format!("{name}+0-1.efi")]);
+    Ok(())
+}

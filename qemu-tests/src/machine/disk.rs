@@ -1,4 +1,5 @@
 //! A box's disk: a sparse copy of an image, so that the image itself is never written.
+use super::image::Image;
 use anyhow::{Context, Result, bail, ensure};
 use serde::Deserialize;
 use std::fs::{File, OpenOptions};
@@ -19,6 +20,10 @@ pub struct Disk {
 /// A partition of a disk.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Partition {
+    /// Its place in the table, from 1 on.
+    pub number: usize,
+    /// Its id.
+    pub uuid: String,
     /// Its GPT name.
     pub name: String,
     /// Where it starts, in bytes.
@@ -38,6 +43,11 @@ impl Disk {
         ensure!(length <= DISK_BYTES, "{}: larger than {DISK_BYTES} bytes", image.display());
         file.set_len(DISK_BYTES)?;
         Ok(Self { path: path.to_owned() })
+    }
+
+    /// An image itself, to read from.
+    pub(super) fn of_image(image: &Image) -> Self {
+        Self { path: image.raw().to_owned() }
     }
 
     /// The file.
@@ -96,7 +106,7 @@ impl Disk {
     }
 }
 
-fn run(command: &mut Command) -> Result<Vec<u8>> {
+pub(super) fn run(command: &mut Command) -> Result<Vec<u8>> {
     let output = command.output().with_context(|| format!("cannot start {command:?}"))?;
     let complaint = String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.success(), "{command:?}: {}: {}", output.status, complaint.trim());
@@ -119,17 +129,20 @@ fn parse(json: &[u8]) -> Result<Vec<Partition>> {
     struct Entry {
         start: u64,
         size: u64,
+        uuid: String,
         #[serde(default)]
         name: String,
     }
     let table = serde_json::from_slice::<Output>(json).context("sfdisk --json")?.partitiontable;
     let sector = table.sectorsize;
-    let partition = |entry: Entry| Partition {
+    let partition = |(index, entry): (usize, Entry)| Partition {
+        number: index + 1,
+        uuid: entry.uuid,
         name: entry.name,
         start: entry.start * sector,
         length: entry.size * sector,
     };
-    Ok(table.partitions.into_iter().map(partition).collect())
+    Ok(table.partitions.into_iter().enumerate().map(partition).collect())
 }
 
 #[cfg(test)]
@@ -144,7 +157,8 @@ mod tests {
     #[test]
     fn a_table_is_read_in_bytes() {
         let partitions = parse(TABLE.as_bytes()).unwrap();
-        let esp = Partition { name: "esp".to_owned(), start: 1024, length: 2048 };
+        let [name, uuid] = ["esp", "U"].map(str::to_owned);
+        let esp = Partition { number: 1, uuid, name, start: 1024, length: 2048 };
         assert_eq!(partitions[0], esp);
         assert_eq!(partitions[1].name, "");
     }

@@ -22,6 +22,7 @@ mod process;
 pub mod qmp;
 pub mod record;
 pub mod record_port;
+mod slots;
 pub mod spec;
 mod tpm;
 
