@@ -49,6 +49,10 @@ fn passing_record(machine: &mut Machine) -> Result<Record> {
     let record = machine.wait_record(BOOT_WITHIN)?;
     tell(&record.to_string());
     ensure!(record.verdict == Verdict::Pass, "{record}\n{}", machine.explain());
+    // A board may have no watchdog; these have.
+    let watchdog = record.checks.iter().find(|check| check.name == "watchdog");
+    let armed = watchdog.is_some_and(|check| check.detail.starts_with("armed"));
+    ensure!(armed, "{watchdog:?}");
     Ok(record)
 }
 

@@ -29,13 +29,14 @@ pub struct Check {
 type Judge = fn(&Facts) -> Gathered<String>;
 
 /// Every check, in the order of the record.
-const CHECKS: [(&str, Judge); 10] = [
+const CHECKS: [(&str, Judge); 11] = [
     ("settled", settled),
     ("failed-units", failed_units),
     ("ordering-cycle", ordering_cycle),
     ("kernel-taint", kernel_taint),
     ("usr-verity", usr_verity),
     ("services", services),
+    ("watchdog", watchdog),
     ("memory", memory),
     ("boot-time", boot_time),
     ("clock", clock),
@@ -112,6 +113,17 @@ fn trouble(service: &Service) -> Option<String> {
         let (ago, limit) = (service.reported_ago.as_secs(), service.watchdog.as_secs());
         format!("{name} last reported {ago} s ago, and must each {limit} s")
     })
+}
+
+/// A board without a watchdog is not refused: the box would never start.
+fn watchdog(facts: &Facts) -> Gathered<String> {
+    let watchdogs = facts.watchdogs.as_ref().map_err(String::clone)?;
+    let armed = watchdogs.iter().find(|watchdog| watchdog.state == "active");
+    match (armed, watchdogs.first()) {
+        (Some(armed), _) => Ok(format!("armed: {}, {} s", armed.identity, armed.timeout)),
+        (None, None) => Ok(String::from("this board has no hardware watchdog")),
+        (None, Some(idle)) => Err(format!("{} is {}, not armed", idle.identity, idle.state)),
+    }
 }
 
 fn memory(facts: &Facts) -> Gathered<String> {

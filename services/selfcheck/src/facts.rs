@@ -46,6 +46,17 @@ pub struct UsrMount {
     pub suspended: bool,
 }
 
+/// A hardware watchdog (Documentation/ABI/testing/sysfs-class-watchdog).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HardwareWatchdog {
+    /// The device's name for itself.
+    pub identity: String,
+    /// `active` while it counts.
+    pub state: String,
+    /// After how many seconds without a sign of life it resets the box, as the kernel writes it.
+    pub timeout: String,
+}
+
 /// The manager's stamps (org.freedesktop.systemd1(5)), in microseconds, 0 where unknown. The first
 /// two count back from the kernel's start, the others forward.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -94,6 +105,8 @@ pub struct Facts {
     pub taint: Gathered<u64>,
     /// How `/usr` is mounted.
     pub usr: Gathered<UsrMount>,
+    /// Every hardware watchdog.
+    pub watchdogs: Gathered<Vec<HardwareWatchdog>>,
     /// The memory.
     pub memory: Gathered<Memory>,
     /// The boot's stamps.

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use selfcheck::facts::{BootStamps, Budget, Facts, Memory, Service, Unit, UsrMount};
+use selfcheck::facts::{
+    BootStamps, Budget, Facts, HardwareWatchdog, Memory, Service, Unit, UsrMount,
+};
 use selfcheck::record::{Record, Verdict};
 
 fn unit(name: &str, active_state: &str) -> Unit {
@@ -18,6 +20,11 @@ fn service(name: &str) -> Service {
     }
 }
 
+fn hardware_watchdog(state: &str) -> HardwareWatchdog {
+    let [identity, state, timeout] = ["iTCO_wdt", state, "30"].map(str::to_owned);
+    HardwareWatchdog { identity, state, timeout }
+}
+
 /// A boot with nothing wrong.
 fn good() -> Facts {
     Facts {
@@ -31,6 +38,7 @@ fn good() -> Facts {
         messages: Ok(String::from("Reached target multi-user.target - Multi-User System.\n")),
         taint: Ok(0),
         usr: Ok(UsrMount { dm_uuid: String::from("CRYPT-VERITY-0123-usr"), suspended: false }),
+        watchdogs: Ok(vec![hardware_watchdog("active")]),
         memory: Ok(Memory { total_kib: 1_000_000, available_kib: 900_000 }),
         boot: Ok(BootStamps {
             firmware_us: 9_000_000,
@@ -64,7 +72,7 @@ fn a_good_boot_passes_every_check() {
     let record = Record::of(&good());
     assert!(record.checks.iter().all(|check| check.pass), "{:?}", record.checks);
     assert_eq!(record.verdict, Verdict::Pass);
-    assert_eq!(record.checks.len(), 10);
+    assert_eq!(record.checks.len(), 11);
 }
 
 #[test]
@@ -123,6 +131,21 @@ fn kernel_and_usr() {
     fails("usr-verity", "not a mount", |facts| {
         facts.usr = Err(String::from("/usr is not a mount of its own"));
     });
+}
+
+#[test]
+fn the_hardware_watchdog() {
+    fails("watchdog", "iTCO_wdt is inactive", |facts| {
+        facts.watchdogs = Ok(vec![hardware_watchdog("inactive")]);
+    });
+    fails("watchdog", "Permission denied", |facts| {
+        facts.watchdogs = Err(String::from("/sys/class/watchdog: Permission denied"));
+    });
+    let mut several = good();
+    several.watchdogs = Ok(["inactive", "active"].map(hardware_watchdog).into());
+    assert_eq!(Record::of(&several).verdict, Verdict::Pass, "one armed watchdog is enough");
+    several.watchdogs = Ok(Vec::new());
+    assert_eq!(Record::of(&several).verdict, Verdict::Pass, "a board may have none");
 }
 
 #[test]

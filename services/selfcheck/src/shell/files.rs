@@ -1,11 +1,12 @@
 //! Facts from files.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::Path;
 use std::time::UNIX_EPOCH;
 
 use crate::evidence::{meminfo_kib, mounted_device};
-use crate::facts::{Gathered, Memory, UsrMount};
+use crate::facts::{Gathered, HardwareWatchdog, Memory, UsrMount};
 
 /// Where the image keeps the programs of its services: one per service, named like its unit.
 const PROGRAMS: &str = "/usr/lib/porchlight";
@@ -30,6 +31,24 @@ pub(super) fn usr() -> Gathered<UsrMount> {
         dm_uuid: read(mapped.join("uuid"))?,
         suspended: read(mapped.join("suspended"))? != "0",
     })
+}
+
+pub(super) fn watchdogs() -> Gathered<Vec<HardwareWatchdog>> {
+    let class = Path::new("/sys/class/watchdog");
+    let devices = match fs::read_dir(class) {
+        Ok(devices) => devices,
+        // Without a driver there is no class.
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(format!("{} cannot be read: {error}", class.display())),
+    };
+    let describe = |device: &Path| {
+        Ok(HardwareWatchdog {
+            identity: read(device.join("identity"))?,
+            state: read(device.join("state"))?,
+            timeout: read(device.join("timeout"))?,
+        })
+    };
+    devices.flatten().map(|device| describe(&device.path())).collect()
 }
 
 pub(super) fn memory() -> Gathered<Memory> {

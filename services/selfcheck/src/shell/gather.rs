@@ -38,6 +38,7 @@ async fn facts(settings: &Settings) -> Facts {
         messages: journal::messages(),
         taint: files::taint(),
         usr: files::usr(),
+        watchdogs: files::watchdogs(),
         memory: files::memory(),
         boot: told.boot,
         virtualization: told.virtualization,
