@@ -46,38 +46,10 @@ pub(crate) fn run(places: &Places, test: &Test) -> Result<()> {
 fn host(places: &Places) -> Result<()> {
     walls(places)?;
     cargo(places, "formatting", &["fmt", "--all", "--check"])?;
-    cargo(
-        places,
-        "lints",
-        &[
-            "clippy",
-            "--workspace",
-            "--all-targets",
-            "--locked",
-            "--quiet",
-            "--",
-            "--deny",
-            "warnings",
-        ],
-    )?;
+    lints(places, "lints", &["--workspace", "--all-targets"])?;
     // Targets with `test = false` are not among `--all-targets`.
     for target in TOOLS_ROOT_TESTS {
-        cargo(
-            places,
-            &format!("lints of {target}"),
-            &[
-                "clippy",
-                "--package",
-                "qemu-tests",
-                "--test",
-                target,
-                "--locked",
-                "--quiet",
-                "--",
-                "--deny",
-                "warnings",
-            ],
-        )?;
+        lints(places, &format!("lints of {target}"), &qemu_test(target))?;
     }
     packages::lock::check(places)?;
     own_tests(places)?;
@@ -162,6 +134,11 @@ fn in_tools_root(places: &Places, what: &str, which: &[&str], options: &[&str]) 
         bail!("{what}: failed");
     }
     Ok(())
+}
+
+fn lints(places: &Places, what: &str, which: &[&str]) -> Result<()> {
+    let deny = ["--locked", "--quiet", "--", "--deny", "warnings"];
+    cargo(places, what, &[&["clippy"], which, &deny].concat())
 }
 
 fn cargo(places: &Places, what: &str, arguments: &[&str]) -> Result<()> {
