@@ -48,6 +48,9 @@ pub struct Kernel {
     /// Modules the image leaves out.
     #[serde(default)]
     pub leave_out_modules: Vec<String>,
+    /// Firmware the image leaves out.
+    #[serde(default)]
+    pub leave_out_firmware: Vec<String>,
 }
 
 /// A network port: what it is for, what the guest calls it, where it is plugged in.

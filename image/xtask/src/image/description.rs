@@ -39,6 +39,9 @@ pub(crate) struct Kernel {
     /// Module folders and files (below `kernel/`) left out of the image; `*` is a wildcard.
     #[serde(default)]
     pub(crate) leave_out_modules: Vec<String>,
+    /// The same below `/usr/lib/firmware`.
+    #[serde(default)]
+    pub(crate) leave_out_firmware: Vec<String>,
     /// Modules that must be in the initrd to find the disk and to arm the watchdog.
     pub(crate) initrd_modules: Vec<String>,
 }

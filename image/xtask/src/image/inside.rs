@@ -101,7 +101,7 @@ pub(crate) fn prepare() -> Result<()> {
 pub(crate) fn finalize() -> Result<()> {
     let places = Places::from_environment()?;
     let board: Board = settings::read(&places.staging.join("board.toml"))?;
-    modules::leave_out(&places.root, &board.kernel.leave_out_modules)?;
+    modules::leave_out(&places.root, &board.kernel)?;
     units::check(&places.root.join("usr/lib/systemd/system"))?;
     accounts_exist(&places.root, &places.staging.join("tree"))?;
     let description: Initrd = settings::read(&places.staging.join("initrd/initrd.toml"))?;

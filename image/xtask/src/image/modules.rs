@@ -1,4 +1,5 @@
-//! Kernel modules: which ones the image leaves out, and which ones the initrd takes along.
+//! Kernel modules: which ones the image leaves out, with their firmware, and which ones the initrd
+//! takes along.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -7,6 +8,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
 
+use super::description::Kernel;
 use super::removal::{expand, remove};
 use super::staging::copy_file;
 
@@ -23,20 +25,23 @@ fn release(root: &Path) -> Result<String> {
     }
 }
 
-/// Removes the modules a board has no use for and indexes the rest again.
+/// Removes the modules and the firmware a board has no use for and indexes the rest again.
 ///
 /// # Errors
 /// A pattern matches nothing, or depmod fails.
-pub(super) fn leave_out(root: &Path, patterns: &[String]) -> Result<()> {
+pub(super) fn leave_out(root: &Path, kernel: &Kernel) -> Result<()> {
     let release = release(root)?;
-    for pattern in patterns {
-        let found = expand(root, &format!("usr/lib/modules/{release}/kernel/{pattern}"))?;
-        ensure!(
-            !found.is_empty(),
-            "board.toml: kernel.leave_out_modules: \"{pattern}\" matches nothing"
-        );
-        for path in found {
-            remove(&path)?;
+    let modules = format!("usr/lib/modules/{release}/kernel");
+    for (key, folder, patterns) in [
+        ("leave_out_modules", modules.as_str(), &kernel.leave_out_modules),
+        ("leave_out_firmware", "usr/lib/firmware", &kernel.leave_out_firmware),
+    ] {
+        for pattern in patterns {
+            let found = expand(root, &format!("{folder}/{pattern}"))?;
+            ensure!(!found.is_empty(), "board.toml: kernel.{key}: \"{pattern}\" matches nothing");
+            for path in found {
+                remove(&path)?;
+            }
         }
     }
     write_index(root, &release)
