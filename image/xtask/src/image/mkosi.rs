@@ -17,10 +17,12 @@ use crate::tools_root::ToolsRoot;
 /// boot loader counts rather than in a shell (kernel-command-line(7),
 /// systemd-veritysetup-generator(8)). Huge pages make the kernel keep 40 MB of a small box free for
 /// them (`set_recommended_min_free_kbytes` in mm/khugepaged.c); who needs them can ask at run time.
+/// The security modules are those that something here uses; nothing reads audit records, and loop
+/// devices are made when somebody asks for one.
 const COMMAND_LINE: &str = "root=tmpfs rootflags=size=25%,mode=0755 mount.usr=/dev/mapper/usr \
     mount.usrfstype=erofs mount.usrflags=ro,nodev quiet loglevel=4 panic=10 \
     systemd.crash_action=reboot systemd.show_status=no systemd.gpt_auto=no \
-    transparent_hugepage=never";
+    transparent_hugepage=never lsm=landlock,lockdown,yama audit=0 loop.max_loop=0";
 
 /// The yardstick's: Debian's initrd finds the root file system by the name mkosi gives it.
 const PLAIN_COMMAND_LINE: &str = "root=PARTLABEL=root-x86-64 rw";
