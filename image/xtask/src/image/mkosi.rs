@@ -44,6 +44,7 @@ pub(super) struct Image<'a> {
     pub(super) drift: bool,
     /// The yardstick of the benchmarks instead of an image.
     pub(super) plain: bool,
+    /// The folder with the compiled services.
     pub(super) programs: &'a Path,
 }
 
@@ -57,17 +58,7 @@ impl Image<'_> {
             fs::create_dir_all(work.join(folder))
                 .with_context(|| format!("cannot make {}", work.display()))?;
         }
-        Stage {
-            root: &places.workspace,
-            board: self.board,
-            variant_name: self.variant_name,
-            variant: self.variant,
-            identity: self.identity,
-            programs: self.programs,
-            drift: self.drift,
-            plain: self.plain,
-        }
-        .fill(&work.join("staging"))?;
+        Stage { root: &places.workspace, image: self }.fill(&work.join("staging"))?;
         let log = work.join("log");
         let file = fs::File::create(&log)?;
         let status = tools

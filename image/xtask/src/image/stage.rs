@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
 
-use super::description::{Board, Variant};
-use super::identity::Identity;
+use super::description::Variant;
+use super::mkosi::Image;
 use super::staging::{copy_file, copy_tree, make_folder, write_board_files, write_file};
 use crate::settings;
 
@@ -35,20 +35,12 @@ struct Binary {
     to: PathBuf,
 }
 
-/// What to stage.
+/// Stages an image.
 #[derive(Debug)]
 pub(super) struct Stage<'a> {
+    /// The root of the source tree.
     pub(super) root: &'a Path,
-    pub(super) board: &'a Board,
-    pub(super) variant_name: &'a str,
-    pub(super) variant: &'a Variant,
-    pub(super) identity: &'a Identity,
-    /// The folder with the compiled services; without it the programs are left out.
-    pub(super) programs: &'a Path,
-    /// Whether packages are newer than the lock.
-    pub(super) drift: bool,
-    /// The yardstick of the benchmarks instead of an image: `image/plain/`.
-    pub(super) plain: bool,
+    pub(super) image: &'a Image<'a>,
 }
 
 /// The crates whose programs the services of `variant` need.
@@ -74,8 +66,8 @@ impl Stage<'_> {
     pub(super) fn fill(&self, staging: &Path) -> Result<()> {
         ensure!(!staging.exists(), "{} is in the way", staging.display());
         let image = self.root.join("image");
-        let card = self.root.join("hardware").join(&self.board.name).join("board.toml");
-        if self.plain {
+        let card = self.root.join("hardware").join(&self.image.board.name).join("board.toml");
+        if self.image.plain {
             copy_tree(&image.join("plain"), staging)?;
             return self.trees(&staging.join("tree"), &card);
         }
@@ -91,10 +83,10 @@ impl Stage<'_> {
 
     /// The tree that is laid over the packages: overlays, recipes, programs, the board's facts.
     fn trees(&self, tree: &Path, card: &Path) -> Result<()> {
-        for overlay in &self.variant.overlays {
+        for overlay in &self.image.variant.overlays {
             copy_tree(&self.root.join("overlays").join(overlay), tree)?;
         }
-        for service in &self.variant.services {
+        for service in &self.image.variant.services {
             let own = self.root.join("recipes").join(service).join("root");
             if own.is_dir() {
                 copy_tree(&own, tree)?;
@@ -102,25 +94,25 @@ impl Stage<'_> {
             for binary in recipe(self.root, service)?.binaries {
                 let to = tree.join(binary.to.strip_prefix("/").unwrap_or(&binary.to));
                 make_folder(to.parent().context("a program needs a folder")?)?;
-                copy_file(&self.programs.join(&binary.name), &to)?;
+                copy_file(&self.image.programs.join(&binary.name), &to)?;
                 fs::set_permissions(&to, fs::Permissions::from_mode(0o755))?;
             }
         }
-        write_board_files(self.board, card, tree)?;
+        write_board_files(self.image.board, card, tree)?;
         write_file(&tree.join("usr/lib/os-release"), &self.os_release())
     }
 
     /// os-release(5). The variant is what `home` reads to say that an image has a shell.
     fn os_release(&self) -> String {
-        let drift = if self.drift { "+drift" } else { "" };
+        let drift = if self.image.drift { "+drift" } else { "" };
         format!(
             "NAME=\"Porchlight\"\nID=porchlight\nID_LIKE=debian\n\
              PRETTY_NAME=\"Porchlight {version}{drift}\"\nIMAGE_ID=porchlight\n\
              IMAGE_VERSION={version}{drift}\nVERSION_ID={version}\nVARIANT_ID={variant}\n\
              PORCHLIGHT_BOARD={board}\nDEFAULT_HOSTNAME=porchlight\n",
-            version = self.identity.version,
-            variant = self.variant_name,
-            board = self.board.name,
+            version = self.image.identity.version,
+            variant = self.image.variant_name,
+            board = self.image.board.name,
         )
     }
 }
