@@ -76,6 +76,10 @@ fn run(request: &Request<'_>) -> anyhow::Result<()> {
 /// # Errors
 /// As [`run`], and when the image does not build.
 pub(crate) fn verb(places: &Places, flash: &command_line::Flash) -> anyhow::Result<()> {
+    // A wrong name is told before minutes are spent on an image.
+    if !flash.file {
+        disk(&flash.device)?;
+    }
     let built = image::build(places, &flash.board, &flash.variant)?;
     run(&Request {
         image: &built.folder.join("porchlight.raw"),
@@ -87,16 +91,20 @@ pub(crate) fn verb(places: &Places, flash: &command_line::Flash) -> anyhow::Resu
     })
 }
 
-fn agreed_plan(request: &Request<'_>, image_bytes: u64) -> anyhow::Result<Plan> {
-    let target = request.target;
+/// The device behind the name of a disk.
+fn disk(target: &Path) -> anyhow::Result<PathBuf> {
     let path = fs::canonicalize(target)
         .with_context(|| format!("there is no {}; name a disk", target.display()))?;
-    let kind = fs::metadata(&path)?.file_type();
     ensure!(
-        kind.is_block_device(),
+        fs::metadata(&path)?.file_type().is_block_device(),
         "{} is no disk; name one, or write into a plain file with --file",
         target.display()
     );
+    Ok(path)
+}
+
+fn agreed_plan(request: &Request<'_>, image_bytes: u64) -> anyhow::Result<Plan> {
+    let path = disk(request.target)?;
     let path = path.to_str().context("the name of the disk is not UTF-8")?;
     let plan = plan::plan(&list_devices()?, path, image_bytes)?;
     for line in plan.warning() {
