@@ -5,7 +5,7 @@ use crate::world::{FetchReport, Proxy, Scenario, Timeline, Uplink, World};
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// Emulated on a busy host a boot takes one to two minutes.
@@ -37,6 +37,9 @@ pub struct Arguments {
     /// Make a UNIX socket here that leads to the box's page
     #[arg(long)]
     page_socket: PathBuf,
+    /// Where a browser finds what that socket leads to, for the people who watch
+    #[arg(long)]
+    page_address: Option<String>,
     /// Make a UNIX socket here that takes faults from `world fault`
     #[arg(long)]
     control: Option<PathBuf>,
@@ -74,7 +77,7 @@ pub fn run(arguments: &Arguments, say: &mut dyn FnMut(&str)) -> Result<()> {
     if let Some(path) = &arguments.control {
         house.world().serve_control(path)?;
     }
-    let _running = start(&mut house, &arguments.page_socket, say)?;
+    let _running = start(&mut house, arguments, say)?;
     if arguments.headless {
         let judged = |world: &World| light(world).filter(|light| light.light != STARTING);
         let light = house.wait_until("the light", BOOT_WITHIN, judged)?;
@@ -87,7 +90,7 @@ pub fn run(arguments: &Arguments, say: &mut dyn FnMut(&str)) -> Result<()> {
 /// What must live as long as the box is followed.
 type Running = (Proxy, Timeline);
 
-fn start(house: &mut House, page_socket: &Path, say: &mut dyn FnMut(&str)) -> Result<Running> {
+fn start(house: &mut House, arguments: &Arguments, say: &mut dyn FnMut(&str)) -> Result<Running> {
     let started = house.machine().started();
     let mut step = |what: &str| say(&format!("{:>6.1} s  {what}", started.elapsed().as_secs_f64()));
     step("power");
@@ -111,8 +114,12 @@ fn start(house: &mut House, page_socket: &Path, say: &mut dyn FnMut(&str)) -> Re
         seconds(record.boot.initrd_us),
         seconds(record.boot.userspace_us),
     ));
-    let proxy = house.world().client().proxy_page(page_socket)?;
-    say(&format!("The page: {}", page_socket.display()));
+    let socket = &arguments.page_socket;
+    let proxy = house.world().client().proxy_page(socket)?;
+    match &arguments.page_address {
+        Some(address) => say(&format!("The page: {address}")),
+        None => say(&format!("The page: {}", socket.display())),
+    }
     Ok((proxy, house.world().run_timeline()?))
 }
 

@@ -1,5 +1,6 @@
 //! Reads the TOML that people write, and answers mistakes with file, line, key and expectation.
 
+use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result, anyhow};
@@ -12,7 +13,7 @@ use serde::de::DeserializeOwned;
 /// `recipes/base.toml:7: unknown key "pakages": expected one of summary, packages`.
 pub(crate) fn read<T: DeserializeOwned>(path: &Path) -> Result<T> {
     let text =
-        std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+        fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
     parse(path, &text)
 }
 
@@ -56,6 +57,20 @@ fn key_of(error: &toml::de::Error) -> Option<String> {
     let rendered = bare.to_string();
     let key = rendered.trim_end().rsplit_once("\nin `")?.1;
     Some(key.trim_end_matches('`').to_owned())
+}
+
+/// The names, without `.toml`, of the settings in a folder, sorted.
+///
+/// # Errors
+/// The folder cannot be read.
+pub(crate) fn names_in(folder: &Path) -> Result<Vec<String>> {
+    let files =
+        fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))?;
+    let mut names: Vec<String> = files
+        .filter_map(|file| Some(file.ok()?.file_name().to_str()?.strip_suffix(".toml")?.to_owned()))
+        .collect();
+    names.sort();
+    Ok(names)
 }
 
 #[cfg(test)]

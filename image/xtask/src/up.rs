@@ -5,6 +5,7 @@
 //! port on the loopback interface to the UNIX socket that the world serves; the threads end with
 //! their connections, and all of it with this process.
 
+use std::fs;
 use std::io;
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
@@ -18,7 +19,7 @@ use anyhow::{Context, Result};
 use crate::command_line::Up;
 use crate::output::{say, step};
 use crate::packages::Places;
-use crate::{image, tools_root, world};
+use crate::{image, settings, tools_root, world};
 
 /// Where the page is looked for first; any free port does if it is taken.
 const PREFERRED_PORT: u16 = 8080;
@@ -32,6 +33,7 @@ const CONNECTIONS_MAX: usize = 64;
 /// The image does not build, or the world does not start.
 pub(crate) fn run(places: &Places, up: &Up) -> Result<ExitCode> {
     world::require_tun()?;
+    let scenario = scenario(&places.workspace, &up.scenario)?;
     image::build(places, &up.board, "dev")?;
     let program = {
         let _step = step("compiling the simulated world");
@@ -53,16 +55,34 @@ pub(crate) fn run(places: &Places, up: &Up) -> Result<ExitCode> {
     let tools = tools_root::ensure(places)?;
     let mut command = world::command(places, &tools, program.as_os_str());
     command
-        .args(["up", "--board", &up.board, "--scenario", &up.scenario])
+        .args(["up", "--board", &up.board, "--scenario", &scenario])
         .arg("--images")
         .arg(places.workspace.join("target/image"))
         .arg("--page-socket")
-        .arg(&page);
+        .arg(&page)
+        .args(["--page-address", &format!("http://{address}/")]);
     if up.headless {
         command.arg("--headless");
     }
     let status = command.status().context("cannot start the simulated world")?;
     Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// What the world calls this scenario: the name of one that it brings, or the whole path of a file.
+fn scenario(workspace: &Path, name: &str) -> Result<String> {
+    let known = settings::names_in(&workspace.join("qemu-tests/scenarios"))?;
+    if known.iter().any(|scenario| scenario == name) {
+        return Ok(name.to_owned());
+    }
+    let file = fs::canonicalize(name).ok().filter(|file| file.starts_with(workspace));
+    let file = file.and_then(|file| file.into_os_string().into_string().ok());
+    file.with_context(|| {
+        format!(
+            "there is no scenario \"{name}\": expected one of {}, or a file below {}",
+            known.join(", "),
+            workspace.display()
+        )
+    })
 }
 
 fn carry_connections(listener: &TcpListener, page: &Path) {
@@ -93,4 +113,27 @@ fn carry(browser: TcpStream, page: &Path) -> io::Result<()> {
     to_browser.shutdown(Shutdown::Both)?;
     let _ = upwards.join();
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_scenario_is_known_by_its_name_or_is_a_file_among_the_sources() {
+        let folder = tempfile::tempdir().unwrap();
+        let sources = folder.path().canonicalize().unwrap();
+        let shipped = sources.join("qemu-tests/scenarios");
+        fs::create_dir_all(&shipped).unwrap();
+        fs::write(shipped.join("calm.toml"), "").unwrap();
+        let own = sources.join("own.toml");
+        fs::write(&own, "").unwrap();
+        let own = own.to_str().unwrap();
+        assert_eq!(scenario(&sources, "calm").unwrap(), "calm");
+        assert_eq!(scenario(&sources, own).unwrap(), own);
+        for unknown in ["storm", "/dev/null"] {
+            let error = scenario(&sources, unknown).unwrap_err().to_string();
+            assert!(error.contains("expected one of calm, or a file below"), "{error}");
+        }
+    }
 }

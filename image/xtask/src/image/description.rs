@@ -156,6 +156,12 @@ impl Variant {
     /// # Errors
     /// The file cannot be read or does not parse; the message names file, line and key.
     pub(crate) fn read(root: &Path, name: &str) -> Result<Self> {
+        let known = settings::names_in(&root.join("image/variants"))?;
+        ensure!(
+            known.iter().any(|variant| variant == name),
+            "there is no variant \"{name}\" in image/variants/: expected one of {}",
+            known.join(", ")
+        );
         settings::read(&root.join("image/variants").join(format!("{name}.toml")))
     }
 }
