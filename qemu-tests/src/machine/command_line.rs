@@ -247,6 +247,17 @@ mod tests {
     }
 
     #[test]
+    fn a_box_boots_from_its_disk_alone_and_is_reset_by_its_watchdog() {
+        let line = line(None, None);
+        for expected in
+            ["drive=disk,bootindex=0", "romfile= ", "-action watchdog=reset", "i6300esb"]
+        {
+            assert!(line.contains(expected), "no `{expected}` in {line}");
+        }
+        assert_eq!(line.matches("romfile= ").count(), 2, "each port without a ROM: {line}");
+    }
+
+    #[test]
     fn a_comma_in_a_file_s_name_ends_no_option() {
         assert!(line(None, None).contains("filename=/a,,b/disk,cache.no-flush=on"));
     }
