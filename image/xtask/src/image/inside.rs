@@ -203,3 +203,23 @@ fn factory(root: &Path) -> Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_service_s_user_must_have_been_made() {
+        let folder = tempfile::tempdir().unwrap();
+        let (root, tree) = (folder.path().join("root"), folder.path().join("tree"));
+        let users = tree.join("usr/lib/sysusers.d");
+        fs::create_dir_all(root.join("etc")).unwrap();
+        fs::create_dir_all(&users).unwrap();
+        fs::write(root.join("etc/passwd"), "root:x:0:0::/:\nhome:x:900:900::/:\n").unwrap();
+        fs::write(users.join("home.conf"), "# the light\nu home 900 -\ng lamp -\n").unwrap();
+        accounts_exist(&root, &tree).unwrap();
+        fs::write(users.join("wan.conf"), "u hom 901 -\n").unwrap();
+        let error = accounts_exist(&root, &tree).unwrap_err().to_string();
+        assert!(error.contains("did not make the user \"hom\""), "{error}");
+    }
+}

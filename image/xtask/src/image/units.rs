@@ -84,3 +84,25 @@ pub(super) fn check(units: &Path) -> Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_to_start_must_be_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let units = folder.path();
+        let wants = units.join("multi-user.target.wants");
+        fs::create_dir(&wants).unwrap();
+        fs::write(units.join("home.service"), "").unwrap();
+        fs::write(units.join("fsck@.service"), "").unwrap();
+        for present in ["home.service", "fsck@vda1.service"] {
+            symlink("anywhere", wants.join(present)).unwrap();
+        }
+        check(units).unwrap();
+        symlink("anywhere", wants.join("hme.service")).unwrap();
+        let error = check(units).unwrap_err().to_string();
+        assert!(error.contains("hme.service: no such unit"), "{error}");
+    }
+}
