@@ -248,6 +248,12 @@ fn the_other_slot_takes_over_from_a_damaged_one() -> Result<()> {
     reset.with_context(|| machine.explain())?;
     let record = passing_record(&mut machine)?;
     assert_eq!(record.variant, "dev", "the system of the other slot");
+    // The verdict is the record's; the boot loader is told of it a moment later.
+    let asked = "/usr/lib/systemd/systemd-bless-boot status";
+    let blessed = wait_until("the good boot to be noted", ANSWER_WITHIN, String::new, || {
+        machine.agent().shell(asked, ATTEMPT).ok().filter(|status| status.trim() == "good")
+    });
+    blessed.with_context(|| machine.explain())?;
     // The damaged one is out of tries, and a good boot has taken the count off the other's name.
     let kernels = machine.shut_down(ANSWER_WITHIN)?.disk().kernels()?;
     assert_eq!(kernels, ["porchlight_0.0.1.efi".to_owned(), format!("{name}+0-1.efi")]);
