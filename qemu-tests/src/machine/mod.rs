@@ -258,11 +258,13 @@ impl Machine {
     /// # Errors
     /// When it is still on after `within`.
     pub fn shut_down(mut self, within: Duration) -> Result<Installation> {
-        self.agent.shell("systemctl --no-block poweroff", QUESTION_WITHIN)?;
+        // The agent goes down with the rest, often before it has answered.
+        let answer = self.agent.shell("systemctl --no-block poweroff", QUESTION_WITHIN);
         let off = self.qmp().wait_closed(within);
         if let Err(error) = off {
             let state = self.explain();
-            return Err(error).with_context(|| format!("the box stays on\n{state}"));
+            return Err(error)
+                .with_context(|| format!("the box stays on; its agent said {answer:?}\n{state}"));
         }
         self.qemu.wait()?;
         Ok(self.installation)
