@@ -208,7 +208,7 @@ fn pack(tree: &Path, archive: &Path) -> Result<()> {
     let script = format!(
         "find . -print0 | sort -z > ../names && xargs -0 -a ../names touch -h -d @{epoch} && \
          cpio --null --create --format=newc --reproducible --renumber-inodes \
-         --owner=+0:+0 --quiet < ../names | zstd -q -15 -T1 > \"$0\""
+         --owner=+0:+0 --quiet < ../names | zstd -q -19 -T1 > \"$0\""
     );
     run(Command::new("sh")
         .args(["-eu", "-c", &script])
