@@ -6,7 +6,9 @@
 #![forbid(unsafe_code)]
 
 mod instant;
+mod link_id;
 mod port_name;
 
 pub use instant::Instant;
+pub use link_id::LinkId;
 pub use port_name::{PortName, PortNameError};
