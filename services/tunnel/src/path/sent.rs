@@ -1,0 +1,245 @@
+//! What was sent on one path and has not been reported yet.
+
+use core::time::Duration;
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+use units::Instant;
+
+use crate::class::Class;
+use crate::wire::{Gap, Kind};
+
+/// How long a datagram is kept: a round trip over the longest usable path, and a report.
+const RING_TIME: Duration = Duration::from_millis(250);
+/// Bytes kept: 250 ms at 1 Gbit/s.
+const MOST_BYTES: usize = 32 << 20;
+/// Datagrams kept.
+const MOST_DATAGRAMS: usize = 1 << 16;
+/// A datagram that others have overtaken for so long is lost, not late.
+const REORDERING: Duration = Duration::from_millis(10);
+
+/// An inner packet as it went out: the datagram, header included.
+#[derive(Clone, Debug)]
+pub struct Sent {
+    /// Number of the inner packet.
+    pub session: u64,
+    /// Its class.
+    pub class: Class,
+    /// Its flow.
+    pub flow: u64,
+    /// How often the packet had been sent before.
+    pub tries: u8,
+    /// What the datagram holds.
+    pub kind: Kind,
+    /// The whole datagram.
+    pub datagram: Bytes,
+}
+
+#[derive(Debug)]
+struct Entry {
+    at: Instant,
+    bytes: usize,
+    /// What to send again; nothing for reports and for what has been reported.
+    packet: Option<Sent>,
+    missing_since: Option<Instant>,
+}
+
+/// What a report taught.
+#[derive(Debug, Default)]
+pub struct Lesson {
+    /// Whether anything new has arrived there.
+    pub progress: bool,
+    /// What is lost.
+    pub lost: Vec<Sent>,
+    /// Datagrams known to be lost, these and others that need not be sent again.
+    pub losses: u32,
+    /// Datagrams newly known to have arrived.
+    pub arrived: u32,
+}
+
+/// The ring.
+#[derive(Debug, Default)]
+pub struct SentRing {
+    entries: VecDeque<Entry>,
+    /// Number of the first entry.
+    first: u64,
+    bytes: usize,
+    /// One past the highest number reported.
+    reported: u64,
+}
+
+impl SentRing {
+    /// Number of the next datagram.
+    #[must_use]
+    pub fn next_sequence(&self) -> u64 {
+        self.first + self.entries.len() as u64
+    }
+
+    /// A datagram goes out. `packet` is what it carries, `bytes` its length.
+    pub fn push(&mut self, packet: Option<Sent>, bytes: usize, now: Instant) {
+        self.entries.push_back(Entry { at: now, bytes, packet, missing_since: None });
+        self.bytes += bytes;
+        while let Some(oldest) = self.entries.front() {
+            let full = self.bytes > MOST_BYTES || self.entries.len() > MOST_DATAGRAMS;
+            let old = now.saturating_since(oldest.at) > RING_TIME;
+            // Reported ones at the front are done with; the first unreported one is what the
+            // watch over progress looks at, however old.
+            let done = oldest.packet.is_none() && self.first < self.reported;
+            if !(full || done || (old && self.entries.len() > 1)) {
+                break;
+            }
+            self.pop_front();
+        }
+    }
+
+    /// When the oldest datagram that no report has reached yet was sent.
+    #[must_use]
+    pub fn unreported_since(&self) -> Option<Instant> {
+        let index = usize::try_from(self.reported.saturating_sub(self.first)).ok()?;
+        self.entries.get(index).map(|entry| entry.at)
+    }
+
+    /// What is kept and has not been reported, oldest first. It is not kept any more.
+    pub fn take_unreported(&mut self) -> Vec<Sent> {
+        self.entries.iter_mut().filter_map(|entry| entry.packet.take()).collect()
+    }
+
+    /// The same without taking it.
+    pub fn unreported(&self) -> impl Iterator<Item = &Sent> {
+        self.entries.iter().filter_map(|entry| entry.packet.as_ref())
+    }
+
+    /// The far end told that `highest` has arrived and all before it but `gaps` (newest first).
+    /// `complete` if every gap is told. A number that was never sent is ignored.
+    pub fn handle_report(
+        &mut self,
+        highest: u64,
+        gaps: &[Gap],
+        complete: bool,
+        now: Instant,
+    ) -> Lesson {
+        let mut lesson = Lesson::default();
+        if highest >= self.next_sequence() {
+            return lesson;
+        }
+        lesson.progress = highest >= self.reported;
+        self.reported = self.reported.max(highest + 1);
+        let mut holes = gaps.iter().rev().filter_map(|gap| {
+            let last = highest.checked_sub(u64::from(gap.back))?;
+            Some((last + 1 - u64::from(gap.count).min(last + 1), last))
+        });
+        let mut hole = holes.next();
+        let told_from = match (complete, hole) {
+            (false, Some((from, _))) => from,
+            _ => 0,
+        };
+        let end = usize::try_from(highest + 1 - self.first.min(highest + 1)).unwrap_or(0);
+        for (sequence, entry) in (self.first..).zip(self.entries.iter_mut().take(end)) {
+            while hole.is_some_and(|(_, last)| last < sequence) {
+                hole = holes.next();
+            }
+            let missing = hole.is_some_and(|(from, _)| from <= sequence) && sequence >= told_from;
+            entry.learn(missing, now, &mut lesson);
+        }
+        while self.first < self.reported
+            && self.entries.front().is_some_and(|entry| entry.packet.is_none())
+        {
+            self.pop_front();
+        }
+        lesson
+    }
+
+    fn pop_front(&mut self) {
+        if let Some(entry) = self.entries.pop_front() {
+            self.first += 1;
+            self.bytes -= entry.bytes;
+        }
+    }
+}
+
+impl Entry {
+    fn learn(&mut self, missing: bool, now: Instant, lesson: &mut Lesson) {
+        if !missing {
+            lesson.arrived += u32::from(self.packet.take().is_some());
+            return;
+        }
+        let since = *self.missing_since.get_or_insert(now);
+        if now.saturating_since(since) >= REORDERING
+            && let Some(packet) = self.packet.take()
+        {
+            lesson.losses += 1;
+            lesson.lost.push(packet);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(ms: u64) -> Instant {
+        Instant::from_micros(ms * 1_000)
+    }
+
+    fn ring(datagrams: u64) -> SentRing {
+        let mut ring = SentRing::default();
+        for session in 0..datagrams {
+            let datagram = Bytes::from_static(b"datagram");
+            let class = Class::Realtime;
+            let sent = Sent { session, class, flow: 0, tries: 0, kind: Kind::Packet, datagram };
+            ring.push(Some(sent), 8, at(session));
+        }
+        ring
+    }
+
+    fn kept(ring: &SentRing) -> Vec<u64> {
+        ring.unreported().map(|sent| sent.session).collect()
+    }
+
+    #[test]
+    fn what_is_reported_is_let_go() {
+        let mut ring = ring(10);
+        let gaps = [Gap { back: 2, count: 2 }];
+        let lesson = ring.handle_report(6, &gaps, true, at(20));
+        assert!(lesson.progress && lesson.lost.is_empty());
+        assert_eq!(lesson.arrived, 5);
+        assert_eq!(kept(&ring), [3, 4, 7, 8, 9]);
+        assert_eq!(ring.unreported_since(), Some(at(7)));
+    }
+
+    #[test]
+    fn what_stays_missing_is_lost_once() {
+        let mut ring = ring(10);
+        let gaps = [Gap { back: 2, count: 2 }];
+        ring.handle_report(6, &gaps, true, at(20));
+        let late = [Gap { back: 2, count: 1 }];
+        assert!(ring.handle_report(6, &late, true, at(25)).lost.is_empty());
+        let lesson = ring.handle_report(6, &late, true, at(40));
+        assert!(!lesson.progress);
+        assert_eq!(lesson.lost.iter().map(|sent| sent.session).collect::<Vec<_>>(), [4]);
+        assert_eq!(ring.handle_report(6, &late, true, at(60)).losses, 0);
+    }
+
+    #[test]
+    fn reports_of_what_was_never_sent_change_nothing() {
+        let mut ring = ring(10);
+        let lesson = ring.handle_report(10, &[], true, at(20));
+        assert!(!lesson.progress);
+        assert_eq!(kept(&ring).len(), 10);
+    }
+
+    #[test]
+    fn an_incomplete_list_of_gaps_says_nothing_of_what_is_before_it() {
+        let mut ring = ring(10);
+        let gaps = [Gap { back: 1, count: 1 }, Gap { back: 3, count: 1 }];
+        ring.handle_report(9, &gaps, false, at(20));
+        assert_eq!(kept(&ring), [6, 8]);
+    }
+
+    #[test]
+    fn the_ring_is_a_quarter_of_a_second_long() {
+        let ring = ring(1_000);
+        assert_eq!(kept(&ring).first(), Some(&749));
+        assert_eq!(ring.next_sequence(), 1_000);
+    }
+}

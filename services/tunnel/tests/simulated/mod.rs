@@ -1,0 +1,4 @@
+//! A house, its uplinks and its relay, on a virtual clock.
+
+pub(crate) mod house;
+pub(crate) mod link;
