@@ -29,6 +29,7 @@ pub(super) const ROOMS: &[Room] = &[
     Room { is_shell: true, ..Room::service("bus", &["units"]) },
     Room { is_shell: true, ..Room::service("daemon", &["units"]) },
     Room::service("tunnel", &["units"]),
+    Room::service("relay", &["daemon", "tunnel", "units"]),
     Room::service("home", &["bus", "daemon", "units"]),
     Room::service("porch", &["bus", "daemon", "units"]),
     Room::service("selfcheck", &["bus", "daemon", "units"]),
