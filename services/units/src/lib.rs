@@ -5,10 +5,12 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+mod energy;
 mod instant;
 mod link_id;
 mod port_name;
 
+pub use energy::{MilliJoule, MilliWatt};
 pub use instant::Instant;
 pub use link_id::LinkId;
 pub use port_name::{PortName, PortNameError};
