@@ -5,4 +5,6 @@
 //! `now` and is handed what happened.
 #![forbid(unsafe_code)]
 
+pub mod dish;
+pub mod proto;
 pub mod slot_clock;
