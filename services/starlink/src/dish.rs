@@ -6,7 +6,7 @@
 //! how much power it draws. Any field may be missing, any number absurd.
 //!
 //! Pure: no task, no socket. Bounded: an answer has at most [`LONGEST_ANSWER`] bytes, which decode
-//! to at most 8 MiB for a moment; what is kept is one status, one map of at most 64 KiB, a few
+//! to at most 16 MiB for a moment; what is kept is one status, one map of at most 64 KiB, a few
 //! counters and [`MOST_TOLD`](crate::proto::MOST_TOLD) field numbers.
 
 mod advice;
@@ -14,6 +14,7 @@ mod drain;
 mod history;
 mod plausible;
 pub mod poller;
+mod report;
 mod sky;
 mod state;
 
@@ -26,6 +27,7 @@ use units::{Instant, MilliWatt};
 pub use advice::{Advice, Disablement, Restriction};
 pub use drain::{Drain, DrainReason, LEAD, LONGEST_START};
 pub use history::{History, LONGEST_RING};
+pub use report::{Api, DishReport};
 pub use sky::{LARGEST_SIDE, Sky, SkyMap};
 pub use state::{Alert, Cause, DishState};
 
@@ -183,14 +185,15 @@ impl Dish {
     }
 }
 
-/// Round trip and loss: from the history where the status has no round trip, because firmware
-/// that said 0 ms for ever had the right numbers there.
+/// Round trip and loss: from the history where a connected dish's status has no round trip, because
+/// firmware that said 0 ms for ever had the right numbers there. In an outage there is none.
 fn pings(said: &DishGetStatusResponse, history: &History) -> (Option<Duration>, Option<f32>) {
     let lost_share = plausible::share(said.pop_ping_drop_rate);
-    match plausible::latency(said.pop_ping_latency_ms) {
-        Some(latency) => (Some(latency), lost_share),
-        None => (history.latency, history.lost_share.or(lost_share)),
+    let latency = plausible::latency(said.pop_ping_latency_ms);
+    if latency.is_some() || DishState::of(said) != DishState::Connected {
+        return (latency, lost_share);
     }
+    (history.latency, history.lost_share.or(lost_share))
 }
 
 /// What one power supply or the other has measured.

@@ -9,8 +9,8 @@ use starlink::dish::{AnswerError, Dish, DishState, DishView, LONGEST_ANSWER};
 use starlink::proto::messages::response::Response as Answer;
 use starlink::proto::messages::{
     DeviceInfo, DeviceState, DishAlerts, DishApsStats, DishConfig, DishGetHistoryResponse,
-    DishGetStatusResponse, DishObstructionStats, DishUpsuStats, Response, SoftwareUpdateStats,
-    Status,
+    DishGetStatusResponse, DishObstructionStats, DishOutage, DishUpsuStats, Response,
+    SoftwareUpdateStats, Status,
 };
 use units::Instant;
 
@@ -198,7 +198,7 @@ fn an_answer_that_is_refused_changes_nothing() {
 }
 
 #[test]
-fn a_round_trip_of_zero_is_taken_from_the_history() {
+fn a_round_trip_of_zero_is_taken_from_the_history_but_not_in_an_outage() {
     let mut dish = Dish::default();
     let history = DishGetHistoryResponse {
         current: Some(900),
@@ -211,10 +211,17 @@ fn a_round_trip_of_zero_is_taken_from_the_history() {
         pop_ping_drop_rate: Some(0.0),
         ..Default::default()
     };
+    let outage = Some(DishOutage { cause: Some(6), ..Default::default() });
+    let obstructed =
+        DishGetStatusResponse { outage, pop_ping_drop_rate: Some(1.0), ..status.clone() };
     let history = encoded(Answer::History(history));
     dish.handle_answer(NOW, None, Question::History, &history).expect("a good answer");
     dish.handle_answer(NOW, None, Question::Status, &encoded_status(status)).expect("another");
     let view = dish.view().expect("a status was taken in");
     assert_eq!(view.latency, Some(Duration::from_micros(27_500)));
     assert_eq!(view.lost_share, Some(0.5));
+    let obstructed = encoded_status(obstructed);
+    dish.handle_answer(NOW, None, Question::Status, &obstructed).expect("a third");
+    let view = dish.view().expect("a status was taken in");
+    assert_eq!((view.latency, view.lost_share), (None, Some(1.0)));
 }

@@ -111,6 +111,7 @@ fn a_wall_clock_wrong_by_a_day_and_some_seconds_is_found_out() {
     show("recorded, clock wrong", &learning);
     assert!(learning.slots_until(is_learned).is_some_and(|slots| slots <= 8));
     let outcome = replay.run(40);
+    show("recorded, clock wrong, learned", &outcome);
     assert!(outcome.coverage() >= 0.94 && outcome.worst_error_ms() <= 30);
 }
 
@@ -161,7 +162,7 @@ fn a_cable_taken_for_a_dish_is_found_out() {
             assert_eq!(replay.run(HOUR / 4).inside, 0, "seed {seed}");
         }
     }
-    assert!(slowest <= 16, "off after {slowest} slots");
+    assert!(slowest <= 15, "off after {slowest} slots");
 }
 
 #[test]
@@ -198,6 +199,7 @@ fn a_changed_schedule_is_learned_again() {
     let learning = replay.run(40);
     show("recorded, boundaries 7 s later", &learning);
     let outcome = replay.run(40);
+    show("recorded, boundaries 7 s later, learned", &outcome);
     assert!(outcome.coverage() >= 0.94 && outcome.worst_error_ms() <= 30);
     let wrong = learning.errors_ms.iter().rposition(|error| error.abs() > 30);
     let slots = wrong.map(|slot| slot + 2);
