@@ -4,13 +4,37 @@
 use std::path::Path;
 
 use bus::home::{Home1, HomeStatus, StatusSource};
+use bus::wan::{Decision, ManagerStatus, Policy, Source, UplinkStatus, WriteError};
 use zbus::object_server::Interface;
 
+#[derive(Clone)]
 struct Nothing;
 
 impl StatusSource for Nothing {
     fn status(&self) -> HomeStatus {
         unreachable!("introspection asks for no value")
+    }
+}
+
+impl Source for Nothing {
+    fn manager(&self) -> ManagerStatus {
+        unreachable!("introspection asks for no value")
+    }
+
+    fn uplink(&self, _: &str) -> UplinkStatus {
+        unreachable!("introspection asks for no value")
+    }
+
+    fn decisions(&self) -> Vec<Decision> {
+        unreachable!("introspection calls nothing")
+    }
+
+    async fn set_policy(&self, _: &str, _: Policy) -> Result<(), WriteError> {
+        unreachable!("introspection writes nothing")
+    }
+
+    async fn set_cap_bytes(&self, _: &str, _: u64) -> Result<(), WriteError> {
+        unreachable!("introspection writes nothing")
     }
 }
 
@@ -29,4 +53,14 @@ fn check(name: &str, object: &dyn Interface) {
 #[test]
 fn home1_is_what_its_xml_says() {
     check(bus::home::INTERFACE, &Home1::new(Nothing));
+}
+
+#[test]
+fn wan1_is_what_its_xml_says() {
+    check(bus::wan::INTERFACE, &bus::wan::Manager::new(Nothing));
+}
+
+#[test]
+fn an_uplink_of_wan1_is_what_its_xml_says() {
+    check(bus::wan::UPLINK_INTERFACE, &bus::wan::Uplink::new("starlink0", Nothing));
 }

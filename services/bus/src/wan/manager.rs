@@ -1,0 +1,159 @@
+//! The object for the whole box.
+
+use serde::{Deserialize, Serialize};
+use zbus::object_server::SignalEmitter;
+use zbus::{Connection, ObjectPath, OwnedObjectPath, Type, as_variant, interface};
+
+use super::{Decision, INTERFACE, PATH, Source};
+use crate::PROPERTIES;
+
+/// Whether the house is online.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Type)]
+#[zbus(signature = "s")]
+#[serde(rename_all = "kebab-case")]
+pub enum State {
+    /// It is, and every uplink does well.
+    Online,
+    /// It is, and an uplink that should help does not.
+    Degraded,
+    /// It is not.
+    Offline,
+    /// A provider wants somebody to sign in, and nothing else leads out.
+    Captive,
+    /// A word newer than this reader.
+    #[serde(other)]
+    Unknown,
+}
+
+/// How the house goes out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Type)]
+#[zbus(signature = "s")]
+#[serde(rename_all = "kebab-case")]
+pub enum Mode {
+    /// Through the relay, by every uplink at once.
+    Tunnel,
+    /// By one uplink itself.
+    Direct,
+    /// A word newer than this reader.
+    #[serde(other)]
+    Unknown,
+}
+
+/// Everything the object for the whole box says, read at one moment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Type)]
+#[zbus(signature = "dict")]
+#[serde(rename_all = "PascalCase")]
+pub struct ManagerStatus {
+    /// Whether the house is online.
+    #[serde(with = "as_variant")]
+    pub state: State,
+    /// How it goes out.
+    #[serde(with = "as_variant")]
+    pub mode: Mode,
+    /// The uplinks that carry it, the preferred one first.
+    #[serde(with = "as_variant")]
+    pub active: Vec<OwnedObjectPath>,
+    /// All uplinks, in the order of the settings.
+    #[serde(with = "as_variant")]
+    pub uplinks: Vec<OwnedObjectPath>,
+}
+
+/// What a switch of uplinks was like.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Switched {
+    /// The uplink left, or `/`.
+    pub from: OwnedObjectPath,
+    /// The uplink taken, or `/`.
+    pub to: OwnedObjectPath,
+    /// Why, in a few words.
+    pub why: String,
+    /// For how long nothing could pass, in microseconds, as far as is known.
+    pub gap_micros: u32,
+    /// How many packets of the house were lost, as far as is known.
+    pub lost: u32,
+}
+
+/// The served object.
+pub struct Manager<S>(S);
+
+impl<S> std::fmt::Debug for Manager<S> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Manager")
+    }
+}
+
+impl<S: Source> Manager<S> {
+    /// An object that says what `source` says.
+    pub fn new(source: S) -> Self {
+        Self(source)
+    }
+}
+
+/// The way out of the house.
+#[interface(name = "org.porchlight.Wan1")]
+impl<S: Source> Manager<S> {
+    /// Whether the house is online: "online"; "degraded" when it is, and an uplink that should help
+    /// does not; "offline"; "captive" when a provider wants somebody to sign in and nothing else
+    /// leads out.
+    #[zbus(property)]
+    fn state(&self) -> State {
+        self.0.manager().state
+    }
+
+    /// How it goes out: "tunnel" through the relay, or "direct" by one uplink itself.
+    #[zbus(property)]
+    fn mode(&self) -> Mode {
+        self.0.manager().mode
+    }
+
+    /// The uplinks that carry the house, the preferred one first.
+    #[zbus(property)]
+    fn active(&self) -> Vec<OwnedObjectPath> {
+        self.0.manager().active
+    }
+
+    /// All uplinks, in the order of the settings.
+    #[zbus(property(emits_changed_signal = "const"))]
+    fn uplinks(&self) -> Vec<OwnedObjectPath> {
+        self.0.manager().uplinks
+    }
+
+    /// The last decisions, the newest last. Each has "When" (t: microseconds since boot), "Cause"
+    /// (s) and "Action" (s).
+    fn explain(&self) -> Vec<Decision> {
+        self.0.decisions()
+    }
+
+    /// New flows take another uplink, and flows in the tunnel have moved. `from` or `to` is "/"
+    /// where there is none. `gap_micros` and `lost` are 0 where nobody measured.
+    #[zbus(signal)]
+    async fn switched(
+        emitter: &SignalEmitter<'_>,
+        from: ObjectPath<'_>,
+        to: ObjectPath<'_>,
+        why: &str,
+        gap_micros: u32,
+        lost: u32,
+    ) -> zbus::Result<()>;
+}
+
+/// Tells the bus that `status` is now what the box says, in one signal.
+///
+/// # Errors
+/// The connection's, when the signal cannot be sent.
+pub async fn announce(connection: &Connection, status: &ManagerStatus) -> zbus::Result<()> {
+    let invalidated: &[&str] = &[];
+    let body = (INTERFACE, status, invalidated);
+    let nobody_in_particular: Option<&str> = None;
+    connection.emit_signal(nobody_in_particular, PATH, PROPERTIES, "PropertiesChanged", &body).await
+}
+
+/// Tells the bus of a switch.
+///
+/// # Errors
+/// The connection's, when the signal cannot be sent.
+pub async fn switched(connection: &Connection, what: &Switched) -> zbus::Result<()> {
+    let body = (&what.from, &what.to, what.why.as_str(), what.gap_micros, what.lost);
+    let nobody_in_particular: Option<&str> = None;
+    connection.emit_signal(nobody_in_particular, PATH, INTERFACE, "Switched", &body).await
+}
