@@ -1,0 +1,266 @@
+//! What of ours should stand in the kernel, what does as far as we know, and the steps from one to
+//! the other.
+//!
+//! Everything of ours carries the protocol number [`PROTOCOL`], so that it is found again by
+//! whoever starts after us, and nothing of others is ever touched.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use core::net::IpAddr;
+
+use units::LinkId;
+
+use crate::uplink::{Device, Mark};
+
+/// Who put a route or rule there: a number that nobody in `rt_protos` of iproute2 has.
+pub const PROTOCOL: u8 = 119;
+
+/// The metric of our default route in the main table: below those of the network manager (100 and
+/// 200), and one that nobody picks by chance.
+pub const MAIN_METRIC: u32 = 77;
+
+/// The metric of the routes in an uplink's own table, where there is no other.
+const OWN_METRIC: u32 = 1;
+
+/// What our tables' numbers and our rules' priorities start from.
+const BASE: u32 = 7700;
+
+/// A family of addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Version {
+    /// IPv4.
+    V4,
+    /// IPv6.
+    V6,
+}
+
+impl Version {
+    /// Both.
+    pub const BOTH: [Self; 2] = [Self::V4, Self::V6];
+
+    /// The family of `address`.
+    #[must_use]
+    pub const fn of(address: IpAddr) -> Self {
+        match address {
+            IpAddr::V4(_) => Self::V4,
+            IpAddr::V6(_) => Self::V6,
+        }
+    }
+}
+
+/// A table of routes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Table(pub u32);
+
+impl Table {
+    /// The table that everybody reads: `RT_TABLE_MAIN`.
+    pub const MAIN: Self = Self(254);
+
+    /// The table of uplink `link`.
+    #[must_use]
+    pub const fn of(link: LinkId) -> Self {
+        Self(BASE + link.get() as u32)
+    }
+}
+
+/// Where packets of a route are going.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Destination {
+    /// Anywhere.
+    Anywhere,
+    /// One host.
+    Host(IpAddr),
+}
+
+/// What tells our routes apart. The kernel replaces a route that has the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RouteKey {
+    /// The family.
+    pub version: Version,
+    /// The table it stands in.
+    pub table: Table,
+    /// Where packets are going.
+    pub destination: Destination,
+    /// How much the kernel prefers it: lower wins.
+    pub metric: u32,
+}
+
+impl RouteKey {
+    /// The route that new flows take.
+    #[must_use]
+    pub const fn main(version: Version) -> Self {
+        let destination = Destination::Anywhere;
+        Self { version, table: Table::MAIN, destination, metric: MAIN_METRIC }
+    }
+
+    /// The route that what carries the mark of `link` takes.
+    #[must_use]
+    pub const fn own(version: Version, link: LinkId) -> Self {
+        let (table, destination) = (Table::of(link), Destination::Anywhere);
+        Self { version, table, destination, metric: OWN_METRIC }
+    }
+
+    /// The route to one host beyond an uplink, for everybody.
+    #[must_use]
+    pub const fn host(address: IpAddr) -> Self {
+        let (version, destination) = (Version::of(address), Destination::Host(address));
+        Self { version, table: Table::MAIN, destination, metric: MAIN_METRIC }
+    }
+}
+
+/// Where a route leads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RouteValue {
+    /// By which interface.
+    pub device: Device,
+    /// To which router, if there is one.
+    pub gateway: Option<IpAddr>,
+    /// Our address on packets of our own. With it, the kernel drops an IPv4 route by itself when
+    /// the address goes, also when this program is dead.
+    pub source: Option<IpAddr>,
+}
+
+/// "What carries this mark looks into this table first."
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Rule {
+    /// The family.
+    pub version: Version,
+    /// The mark.
+    pub mark: Mark,
+    /// The table.
+    pub table: Table,
+    /// Its place among all rules: before that of the main table, 32766.
+    pub priority: u32,
+}
+
+impl Rule {
+    /// The rule of uplink `link`.
+    #[must_use]
+    pub const fn of(version: Version, link: LinkId) -> Self {
+        let (mark, table) = (Mark::of(link), Table::of(link));
+        Self { version, mark, table, priority: BASE + link.get() as u32 }
+    }
+}
+
+/// Routes and rules of ours.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KernelState {
+    /// The routes.
+    pub routes: BTreeMap<RouteKey, RouteValue>,
+    /// The rules.
+    pub rules: BTreeSet<Rule>,
+}
+
+/// One step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// Put this route there, in the place of one with the same key.
+    SetRoute(RouteKey, RouteValue),
+    /// Take this route away. That it is gone already is no failure.
+    RemoveRoute(RouteKey, RouteValue),
+    /// Put this rule there. That it is there already is no failure.
+    AddRule(Rule),
+    /// Take this rule away. That it is gone already is no failure.
+    RemoveRule(Rule),
+}
+
+/// What we believe stands in the kernel.
+///
+/// A route may be in doubt: the kernel drops IPv4 routes together with an address or an interface
+/// and does not tell. Doubtful routes are set again, or taken away, whatever we believe.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Believed {
+    state: KernelState,
+    doubtful: BTreeSet<RouteKey>,
+}
+
+impl Believed {
+    /// The kernel listed what of ours it has.
+    pub fn learn(&mut self, state: KernelState) {
+        self.state = state;
+        self.doubtful.clear();
+    }
+
+    /// Something happened to `device` by which the kernel may have dropped its routes.
+    pub fn doubt(&mut self, device: Device) {
+        let routes = self.state.routes.iter().filter(|(_, value)| value.device == device);
+        self.doubtful.extend(routes.map(|(key, _)| *key));
+    }
+
+    /// What is believed.
+    #[must_use]
+    pub const fn state(&self) -> &KernelState {
+        &self.state
+    }
+
+    /// The steps to `desired`, which are from now on believed to have been taken. The main default
+    /// route comes first, because the house waits for it, and what goes, goes last.
+    pub fn move_to(&mut self, desired: &KernelState) -> Vec<Change> {
+        let set = desired.routes.iter().filter(|(key, value)| {
+            self.state.routes.get(key) != Some(value) || self.doubtful.contains(key)
+        });
+        let mut changes: Vec<Change> =
+            set.map(|(key, value)| Change::SetRoute(*key, *value)).collect();
+        changes.sort_by_key(|change| !matches!(change, Change::SetRoute(key, _) if is_main(key)));
+        let new = desired.rules.difference(&self.state.rules);
+        changes.extend(new.map(|rule| Change::AddRule(*rule)));
+        let old = self.state.rules.difference(&desired.rules);
+        changes.extend(old.map(|rule| Change::RemoveRule(*rule)));
+        let gone = self.state.routes.iter().filter(|(key, _)| !desired.routes.contains_key(key));
+        changes.extend(gone.map(|(key, value)| Change::RemoveRoute(*key, *value)));
+        self.learn(desired.clone());
+        changes
+    }
+}
+
+fn is_main(key: &RouteKey) -> bool {
+    *key == RouteKey::main(key.version)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use core::net::Ipv4Addr;
+
+    fn value(device: u32) -> RouteValue {
+        let gateway = Some(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)));
+        RouteValue { device: Device(device), gateway, source: None }
+    }
+
+    fn link(place: u8) -> LinkId {
+        LinkId::new(place).expect("from 1")
+    }
+
+    #[test]
+    fn the_house_s_route_comes_first_and_what_goes_goes_last() {
+        let mut old = KernelState::default();
+        old.routes.insert(RouteKey::own(Version::V4, link(1)), value(1));
+        old.routes.insert(RouteKey::main(Version::V4), value(1));
+        let mut new = KernelState::default();
+        new.routes.insert(RouteKey::own(Version::V4, link(2)), value(2));
+        new.routes.insert(RouteKey::main(Version::V4), value(2));
+        new.rules.insert(Rule::of(Version::V4, link(2)));
+        let mut believed = Believed::default();
+        believed.learn(old);
+        let changes = believed.move_to(&new);
+        assert_eq!(changes[0], Change::SetRoute(RouteKey::main(Version::V4), value(2)));
+        assert!(matches!(changes[1], Change::SetRoute(..)));
+        assert!(matches!(changes[2], Change::AddRule(_)));
+        assert!(matches!(changes[3], Change::RemoveRoute(..)));
+        assert_eq!(changes.len(), 4);
+        assert_eq!(believed.move_to(&new), []);
+    }
+
+    #[test]
+    fn a_route_in_doubt_is_set_again_once() {
+        let mut state = KernelState::default();
+        state.routes.insert(RouteKey::main(Version::V4), value(1));
+        let mut believed = Believed::default();
+        believed.learn(state.clone());
+        believed.doubt(Device(2));
+        assert_eq!(believed.move_to(&state), []);
+        believed.doubt(Device(1));
+        assert_eq!(believed.move_to(&state).len(), 1);
+        assert_eq!(believed.move_to(&state), []);
+    }
+}
