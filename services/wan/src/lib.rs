@@ -1,0 +1,28 @@
+//! Keeps the house online: uplinks, routes, marks, caps.
+//!
+//! All of this library but [`shell`] is the pure machine. It is told what the kernel says, what
+//! came of probes, and the time; it answers with what to do. [`shell`] and `main.rs` own the
+//! sockets, the files, the bus and the clock.
+//!
+//! - [`uplink`]: a way out of the house, and what can happen to it.
+//! - [`links`]: the kernel's news into such happenings.
+//! - [`direct`]: which uplink new flows take, and what must stand in the kernel for it.
+//! - [`caps`]: bytes in the billing month.
+//! - [`measured`], [`availability`], [`decisions`]: what is remembered for the owner.
+//! - [`status`]: what is told of all that; [`metrics`]: the same as numbers.
+//! - [`gateway`]: the whole machine.
+#![forbid(unsafe_code)]
+
+pub mod availability;
+pub mod caps;
+pub mod decisions;
+pub mod direct;
+pub mod gateway;
+pub mod links;
+pub mod measured;
+pub mod metrics;
+pub mod shell;
+pub mod status;
+pub mod uplink;
+
+pub use gateway::Gateway;

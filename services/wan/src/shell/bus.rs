@@ -1,0 +1,267 @@
+//! The uplinks on the bus.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bus::wan::{
+    Decision, ManagerStatus, Source, Switched, UplinkStatus, WanStatus, WriteError, path_of,
+};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::sleep;
+use units::LinkId;
+use zbus::{Connection, OwnedObjectPath};
+
+use super::owner::Owner;
+use super::store::StoreError;
+use crate::direct::Switch;
+use crate::direct::health::Health;
+use crate::gateway::Gateway;
+use crate::status::{self, Status};
+use crate::uplink::{Kind, Policy, Uplink};
+
+/// Shortest time between two announcements. Rates and times change all the time; nobody reads
+/// faster, and what is announced is what is true then.
+const ANNOUNCE_EVERY: Duration = Duration::from_secs(1);
+
+/// Changes of the owner that wait for the main loop. Each waits for its answer, so this is how many
+/// callers there can be at a time.
+pub(super) const COMMANDS: usize = 4;
+
+/// Switches that wait to be signalled; more are dropped, since the newest status tells the outcome.
+pub(super) const SWITCHES: usize = 16;
+
+/// What the owner changed.
+#[derive(Debug)]
+pub(super) struct Command {
+    /// Of which uplink.
+    pub(super) name: String,
+    /// What.
+    pub(super) what: Change,
+    /// Told once it is done.
+    pub(super) done: oneshot::Sender<()>,
+}
+
+/// What the owner can change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Change {
+    /// The policy.
+    Policy(Policy),
+    /// The cap.
+    Cap(Option<u64>),
+}
+
+/// What the objects say.
+#[derive(Clone, Debug)]
+pub(super) struct Said {
+    /// The newest status.
+    pub(super) status: WanStatus,
+    /// The last decisions.
+    pub(super) decisions: Vec<Decision>,
+}
+
+impl Said {
+    /// What `gateway` says now.
+    pub(super) fn of(gateway: &Gateway) -> Self {
+        let decision = |decision: &crate::decisions::Decision| Decision {
+            when: decision.at.as_micros(),
+            cause: decision.cause.clone(),
+            action: decision.action.clone(),
+        };
+        let status = contract(gateway.status(), gateway.uplinks());
+        Self { status, decisions: gateway.decisions().map(decision).collect() }
+    }
+}
+
+/// The newest status, for whoever asks, and the way by which the owner changes something.
+#[derive(Clone, Debug)]
+pub(super) struct Published {
+    /// What is said.
+    pub(super) said: watch::Receiver<Arc<Said>>,
+    /// To the main loop.
+    pub(super) commands: mpsc::Sender<Command>,
+    /// What is kept over restarts.
+    pub(super) owner: Arc<Mutex<Owner>>,
+}
+
+impl Published {
+    /// Keeps a change on disk, and only then tells the main loop: what is acknowledged survives.
+    async fn change(
+        &self,
+        name: &str,
+        what: Change,
+        keep: impl FnOnce(&mut Owner) -> Result<(), StoreError> + Send + 'static,
+    ) -> Result<(), WriteError> {
+        let owner = Arc::clone(&self.owner);
+        let kept = tokio::task::spawn_blocking(move || {
+            keep(&mut owner.lock().unwrap_or_else(PoisonError::into_inner))
+        });
+        let stopping = || WriteError::Stopping(String::from("the service is on its way out"));
+        let kept = kept.await.map_err(|_| stopping())?;
+        kept.map_err(|error| WriteError::NotSaved(error.to_string()))?;
+        let (done, told) = oneshot::channel();
+        let command = Command { name: name.to_owned(), what, done };
+        self.commands.send(command).await.map_err(|_| stopping())?;
+        told.await.map_err(|_| stopping())
+    }
+}
+
+impl Source for Published {
+    fn manager(&self) -> ManagerStatus {
+        self.said.borrow().status.manager.clone()
+    }
+
+    fn uplink(&self, name: &str) -> UplinkStatus {
+        let said = self.said.borrow();
+        let uplink = said.status.uplinks.iter().find(|uplink| uplink.name == name);
+        uplink.expect("an object is served for each uplink of the settings only").clone()
+    }
+
+    fn decisions(&self) -> Vec<Decision> {
+        self.said.borrow().decisions.clone()
+    }
+
+    async fn set_policy(&self, name: &str, policy: bus::wan::Policy) -> Result<(), WriteError> {
+        let policy = match policy {
+            bus::wan::Policy::Primary => Policy::Primary,
+            bus::wan::Policy::Secondary => Policy::Secondary,
+            bus::wan::Policy::Backup => Policy::Backup,
+            bus::wan::Policy::Never => Policy::Never,
+            bus::wan::Policy::Unknown => {
+                let expected = "expected primary, secondary, backup or never";
+                return Err(WriteError::Invalid(format!("Policy: {expected}")));
+            }
+        };
+        let of = name.to_owned();
+        self.change(name, Change::Policy(policy), move |owner| owner.keep_policy(&of, policy)).await
+    }
+
+    async fn set_cap_bytes(&self, name: &str, bytes: u64) -> Result<(), WriteError> {
+        let of = name.to_owned();
+        let cap = Change::Cap((bytes > 0).then_some(bytes));
+        self.change(name, cap, move |owner| owner.keep_cap(&of, bytes)).await
+    }
+}
+
+/// Serves the objects and takes the name.
+///
+/// # Errors
+/// The bus's, when it cannot be reached or refuses the name.
+pub(super) async fn serve(published: &Published, uplinks: &[Uplink]) -> zbus::Result<Connection> {
+    let connection = daemon::connection::connect().await?;
+    let server = connection.object_server();
+    for uplink in uplinks {
+        let name = uplink.name.as_str();
+        server.at(path_of(name), bus::wan::Uplink::new(name, published.clone())).await?;
+    }
+    server.at(bus::wan::PATH, bus::wan::Manager::new(published.clone())).await?;
+    connection.request_name(bus::wan::NAME).await?;
+    Ok(connection)
+}
+
+/// Signals changes to the bus until `published` ends, at most once in [`ANNOUNCE_EVERY`], and only
+/// of the objects that changed.
+pub(super) async fn announce(connection: Connection, mut published: watch::Receiver<Arc<Said>>) {
+    let mut before = published.borrow_and_update().status.clone();
+    while published.changed().await.is_ok() {
+        let now = published.borrow_and_update().status.clone();
+        let mut sent = Ok(());
+        if now.manager != before.manager {
+            sent = bus::wan::announce(&connection, &now.manager).await;
+        }
+        for (new, old) in now.uplinks.iter().zip(&before.uplinks) {
+            if new != old {
+                sent = sent.and(bus::wan::announce_uplink(&connection, new).await);
+            }
+        }
+        if let Err(error) = sent {
+            tracing::warn!("the bus could not be told of a change: {error}");
+        }
+        before = now;
+        sleep(ANNOUNCE_EVERY).await;
+    }
+}
+
+/// Signals each switch until `switches` ends.
+pub(super) async fn announce_switches(
+    connection: Connection,
+    mut switches: mpsc::Receiver<Switched>,
+) {
+    while let Some(switch) = switches.recv().await {
+        if let Err(error) = bus::wan::switched(&connection, &switch).await {
+            tracing::warn!("the bus could not be told of a switch: {error}");
+        }
+    }
+}
+
+/// A switch in the words of the contract. Nobody measures the gap in direct mode.
+pub(super) fn switched(switch: &Switch, uplinks: &[Uplink]) -> Switched {
+    Switched {
+        from: switch.from.map_or_else(no_path, |link| path(link, uplinks)),
+        to: switch.to.map_or_else(no_path, |link| path(link, uplinks)),
+        why: switch.why.words().to_owned(),
+        gap_micros: 0,
+        lost: 0,
+    }
+}
+
+fn contract(status: &Status, uplinks: &[Uplink]) -> WanStatus {
+    let manager = ManagerStatus {
+        state: match status.state {
+            status::State::Online => bus::wan::State::Online,
+            status::State::Degraded => bus::wan::State::Degraded,
+            status::State::Offline => bus::wan::State::Offline,
+            status::State::Captive => bus::wan::State::Captive,
+        },
+        mode: match status.mode {
+            status::Mode::Tunnel => bus::wan::Mode::Tunnel,
+            status::Mode::Direct => bus::wan::Mode::Direct,
+        },
+        active: status.active.iter().map(|link| path(*link, uplinks)).collect(),
+        uplinks: uplinks.iter().map(|uplink| path_of(uplink.name.as_str())).collect(),
+    };
+    WanStatus { manager, uplinks: status.uplinks.iter().map(contract_uplink).collect() }
+}
+
+fn contract_uplink(status: &status::UplinkStatus) -> UplinkStatus {
+    let rtt = status.rtt.map_or(0, |rtt| u32::try_from(rtt.as_micros()).unwrap_or(u32::MAX));
+    UplinkStatus {
+        name: status.uplink.name.as_str().to_owned(),
+        kind: match status.uplink.kind {
+            Kind::Broadband => bus::wan::Kind::Broadband,
+            Kind::Starlink => bus::wan::Kind::Starlink,
+            Kind::Cellular => bus::wan::Kind::Cellular,
+        },
+        health: match status.health {
+            Health::Up => bus::wan::Health::Up,
+            Health::Suspect => bus::wan::Health::Suspect,
+            Health::Down => bus::wan::Health::Down,
+            Health::Probation => bus::wan::Health::Probation,
+            Health::Captive => bus::wan::Health::Captive,
+        },
+        rtt_micros: rtt,
+        loss_ppm: status.loss_ppm,
+        rate_down_bps: status.rate_down_bps,
+        rate_up_bps: status.rate_up_bps,
+        policy: match status.uplink.policy {
+            Policy::Primary => bus::wan::Policy::Primary,
+            Policy::Secondary => bus::wan::Policy::Secondary,
+            Policy::Backup => bus::wan::Policy::Backup,
+            Policy::Never => bus::wan::Policy::Never,
+        },
+        metered: status.uplink.metered,
+        cap_bytes: status.uplink.cap_bytes.unwrap_or(0),
+        used_bytes: status.standing.used_bytes,
+        forecast_bytes: status.standing.forecast_bytes.unwrap_or(0),
+        carried_bytes: status.standing.carried_bytes,
+        availability: status.availability.clone(),
+    }
+}
+
+fn path(link: LinkId, uplinks: &[Uplink]) -> OwnedObjectPath {
+    let uplink = uplinks.iter().find(|uplink| uplink.id == link);
+    uplink.map_or_else(no_path, |uplink| path_of(uplink.name.as_str()))
+}
+
+fn no_path() -> OwnedObjectPath {
+    OwnedObjectPath::try_from("/").expect("it is a path")
+}

@@ -1,0 +1,17 @@
+//! Everything of `wan` that touches the world: the kernel, files, the bus, sockets, the clock.
+
+pub mod bus;
+mod clock;
+mod conntrack;
+mod firewall;
+pub mod join;
+pub mod junction;
+mod metrics;
+mod netlink;
+mod owner;
+mod probes;
+mod routes;
+pub mod run;
+pub mod settings;
+mod store;
+mod translate;

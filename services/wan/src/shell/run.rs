@@ -1,0 +1,408 @@
+//! The main loop: what happens in, what is to be done out, and the watchdog fed as it goes round.
+//!
+//! One thread. The loop owns the machine, the socket of the kernel's news, the way to the kernel
+//! and two sets of tasks, all aborted when it ends. One set holds what runs as long as the loop:
+//! the two announcers to the bus, the server of numbers, the keeper of counters and the keeper of
+//! the packet filter; they read newest values and the loop never waits for them. The other holds
+//! questions to the world, at most two for each uplink. The loop itself waits for the kernel's
+//! answers, which take microseconds, and for nothing else.
+//!
+//! Asked to stop, it takes what is ours out of the kernel. Killed, it leaves everything there: the
+//! house goes on, and the next start takes it over.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bus::wan::Switched;
+use daemon::clock;
+use daemon::readiness::{self, Watchdog};
+use daemon::shutdown::Shutdown;
+use rtnetlink::packet_route::RouteNetlinkMessage;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tokio::time::{MissedTickBehavior, interval, sleep};
+use units::Instant;
+use zbus::Connection;
+
+use super::bus::{Change, Command, Published, Said};
+use super::junction::{Ends, Report, junction};
+use super::netlink::{Heard, NewsSocket};
+use super::owner::Owner;
+use super::probes::{Asking, ask};
+use super::routes::Kernel;
+use super::settings::Settings;
+use super::{bus as served, conntrack, firewall, metrics, store, translate};
+use crate::caps::Saved;
+use crate::direct::Action;
+use crate::direct::firewall::{Firewall, removal};
+use crate::direct::probe::{Outcome, Probe, Targets};
+use crate::gateway::{Configuration, Gateway};
+use crate::links::News;
+
+/// How often the kernel's counters are read.
+const COUNT_EVERY: Duration = Duration::from_secs(2);
+
+/// How often the clock is looked at.
+const CLOCK_EVERY: Duration = Duration::from_secs(30);
+
+/// How long until something that failed is tried again.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// Where the kernel says which boot this is (`proc_sys_kernel(5)`).
+const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
+
+/// Why `wan` ended without being asked to.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The bus cannot be reached, or refuses our name.
+    #[error("the system bus: {0}")]
+    Bus(#[from] zbus::Error),
+    /// A socket or signal could not be used.
+    #[error("{what}: {source}")]
+    Io {
+        /// Which.
+        what: &'static str,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// The bus has gone; systemd starts us again when it is back.
+    #[error("the connection to the system bus is gone")]
+    BusGone,
+}
+
+fn failed(what: &'static str) -> impl FnOnce(io::Error) -> RunError {
+    move |source| RunError::Io { what, source }
+}
+
+/// Runs until systemd asks to stop.
+///
+/// # Errors
+/// [`RunError`], when `wan` cannot start or the bus goes away.
+pub async fn run(settings: Settings) -> Result<(), RunError> {
+    let mut shutdown = Shutdown::listen().map_err(failed("signals"))?;
+    let mut watchdog = Watchdog::from_environment();
+    let (mut world, mut gateway) = World::start(settings).await?;
+    let mut count = interval(COUNT_EVERY);
+    count.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut look = interval(CLOCK_EVERY);
+    look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    world.act(&mut gateway).await;
+    readiness::ready();
+    tracing::info!("keeping the house online by {} uplinks", gateway.uplinks().len());
+    loop {
+        let deadline = world.next_deadline(&gateway);
+        tokio::select! {
+            () = watchdog.due() => watchdog.feed(),
+            () = shutdown.requested() => break,
+            () = closed(world.connection.as_ref()) => return Err(RunError::BusGone),
+            heard = world.news.next() => match heard {
+                Ok(heard) => handle(&mut gateway, heard),
+                Err(source) => return Err(failed("the kernel's news")(source)),
+            },
+            Some(Ok((probe, outcome))) = world.probes.join_next() => {
+                gateway.handle_outcome(&probe, outcome, clock::now());
+            }
+            Some(command) = world.commands.recv() => obey(&mut gateway, command),
+            Some(report) = world.junction.reports.recv() => match report {
+                Report::Path(report) => gateway.handle_path(report, clock::now()),
+                Report::Tunnel(device) => gateway.handle_tunnel(device, clock::now()),
+            },
+            _ = count.tick() => world.count(&mut gateway).await,
+            _ = look.tick() => gateway.handle_clock(super::clock::wall(), clock::now()),
+            () = until(deadline) => world.wake(&mut gateway),
+        }
+        world.act(&mut gateway).await;
+    }
+    readiness::stopping();
+    world.withdraw(&mut gateway).await;
+    Ok(())
+}
+
+/// Everything that the loop does things to.
+struct World {
+    kernel: Kernel,
+    news: NewsSocket,
+    connection: Option<Connection>,
+    published: watch::Sender<Arc<Said>>,
+    commands: mpsc::Receiver<Command>,
+    switches: mpsc::Sender<Switched>,
+    junction: Ends,
+    firewall: watch::Sender<Option<Firewall>>,
+    saved: watch::Sender<Option<Saved>>,
+    usage: PathBuf,
+    asking: Asking,
+    probes: JoinSet<(Probe, Outcome)>,
+    snapshot_at: Option<Instant>,
+    tasks: JoinSet<()>,
+}
+
+impl World {
+    async fn start(settings: Settings) -> Result<(Self, Gateway), RunError> {
+        // Listening comes first: what happens while we list is heard afterwards.
+        let news = NewsSocket::open().map_err(failed("the kernel's news"))?;
+        let kernel = Kernel::open().map_err(failed("the way to the kernel"))?;
+        let owner = Owner::load(settings.state.join("owner.json"));
+        let mut uplinks = settings.uplinks;
+        owner.apply(&mut uplinks);
+        let usage = settings.state.join("usage.json");
+        let (servers, host) = (settings.probe.servers, settings.probe.host);
+        let page = host.is_some() && !servers.is_empty();
+        let configuration = Configuration {
+            uplinks: uplinks.clone(),
+            targets: Targets { servers: servers.clone(), page },
+            zone: settings.time_zone,
+            saved: store::load(&usage),
+            boot: std::fs::read_to_string(BOOT_ID).unwrap_or_default().trim().to_owned(),
+        };
+        let gateway = Gateway::new(configuration, clock::now());
+
+        let (published, said) = watch::channel(Arc::new(Said::of(&gateway)));
+        let (command, commands) = mpsc::channel(served::COMMANDS);
+        let (switches, switched) = mpsc::channel(served::SWITCHES);
+        // Nobody is plugged in before a relay is joined.
+        let (near_end, junction) = junction();
+        let (firewall, wanted) = watch::channel(None);
+        let (saved, counted) = watch::channel(None);
+        let mut tasks = JoinSet::new();
+        tasks.spawn(keep_firewall(wanted));
+        tasks.spawn(keep_counters(usage.clone(), counted));
+        if let Some(path) = &settings.metrics {
+            let listener = metrics::listen(path).map_err(failed("the socket for numbers"))?;
+            tasks.spawn(metrics::serve(listener, near_end.status.clone()));
+        }
+        let mut connection = None;
+        if settings.bus {
+            let owner = Arc::new(Mutex::new(owner));
+            let published = Published { said: said.clone(), commands: command, owner };
+            let served = served::serve(&published, &uplinks).await?;
+            tasks.spawn(served::announce(served.clone(), said));
+            tasks.spawn(served::announce_switches(served.clone(), switched));
+            connection = Some(served);
+        }
+        let world = Self {
+            kernel,
+            news,
+            connection,
+            published,
+            commands,
+            switches,
+            junction,
+            firewall,
+            saved,
+            usage,
+            asking: Asking { host, servers },
+            probes: JoinSet::new(),
+            snapshot_at: None,
+            tasks,
+        };
+        Ok((world, gateway))
+    }
+
+    /// Does everything that the machine wants done.
+    async fn act(&mut self, gateway: &mut Gateway) {
+        if gateway.poll_snapshot() {
+            match self.kernel.snapshot().await {
+                Ok(snapshot) => gateway.handle_snapshot(&snapshot, clock::now()),
+                Err(error) => {
+                    tracing::warn!("the kernel cannot be read: {error}");
+                    self.snapshot_at = Some(clock::now() + AGAIN);
+                }
+            }
+        }
+        while let Some(action) = gateway.poll_action() {
+            self.perform(gateway, action).await;
+        }
+        while let Some(probe) = gateway.poll_probe(clock::now()) {
+            let uplinks = gateway.uplinks();
+            if let Some(uplink) = uplinks.iter().find(|uplink| uplink.id == probe.link) {
+                self.probes.spawn(ask(probe, uplink.name, self.asking.clone()));
+            }
+        }
+        if let Some(saved) = gateway.poll_save(clock::now()) {
+            self.saved.send_replace(Some(saved));
+        }
+        while let Some(event) = gateway.poll_event() {
+            tracing::info!("uplink {}: {:?}", event.link, event.what);
+            // Without a near end nobody listens.
+            let _ = self.junction.events.send(event);
+        }
+        while let Some(switch) = gateway.poll_switch() {
+            tracing::info!("new flows take {:?}: {}", switch.to, switch.why.words());
+            // The newest status tells the outcome to whoever missed it.
+            let _ = self.switches.try_send(served::switched(&switch, gateway.uplinks()));
+        }
+        if let Some(status) = gateway.poll_status() {
+            self.junction.status.send_replace(Arc::new(status));
+            self.published.send_replace(Arc::new(Said::of(gateway)));
+        }
+    }
+
+    async fn perform(&mut self, gateway: &mut Gateway, action: Action) {
+        match action {
+            Action::ReadKernel => match self.kernel.own().await {
+                Ok(state) => gateway.handle_kernel(state, clock::now()),
+                Err(error) => {
+                    tracing::warn!("the kernel cannot be read: {error}");
+                    gateway.handle_refused(clock::now());
+                }
+            },
+            Action::Firewall(wanted) => {
+                self.firewall.send_replace(Some(wanted));
+            }
+            Action::Change(change) => {
+                if let Err(error) = self.kernel.change(&change).await {
+                    tracing::warn!("a step was refused: {error}");
+                    gateway.handle_refused(clock::now());
+                }
+            }
+            Action::ForgetFlows(mark) => {
+                if let Err(error) = conntrack::forget(mark).await {
+                    tracing::warn!("flows with mark {mark} could not be forgotten: {error}");
+                }
+            }
+        }
+    }
+
+    async fn count(&self, gateway: &mut Gateway) {
+        match self.kernel.counters().await {
+            Ok(counted) => {
+                for link in counted {
+                    gateway.handle_counters(link.device, link.down, link.up, clock::now());
+                }
+            }
+            Err(error) => tracing::warn!("counters cannot be read: {error}"),
+        }
+    }
+
+    fn next_deadline(&self, gateway: &Gateway) -> Option<Instant> {
+        gateway.next_deadline().into_iter().chain(self.snapshot_at).min()
+    }
+
+    fn wake(&mut self, gateway: &mut Gateway) {
+        let now = clock::now();
+        if self.snapshot_at.is_some_and(|at| at <= now) {
+            self.snapshot_at = None;
+            gateway.handle_overrun(now);
+        }
+        gateway.handle_deadline(now);
+    }
+
+    /// Takes what is ours out of the kernel and writes the last counters.
+    async fn withdraw(mut self, gateway: &mut Gateway) {
+        self.tasks.shutdown().await;
+        for change in gateway.withdraw() {
+            if let Err(error) = self.kernel.change(&change).await {
+                tracing::warn!("a step was refused: {error}");
+            }
+        }
+        if let Err(error) = firewall::apply(&removal()).await {
+            tracing::warn!("{error}");
+        }
+        if let Err(error) = store::save(&self.usage, &gateway.save(clock::now())) {
+            tracing::error!("the counters are lost since they were last written: {error}");
+        }
+    }
+}
+
+/// Passes on what the kernel told.
+fn handle(gateway: &mut Gateway, heard: Heard) {
+    let now = clock::now();
+    let Heard::News(news) = heard else {
+        tracing::warn!("the kernel's news came too fast; everything is read again");
+        gateway.handle_overrun(now);
+        return;
+    };
+    for message in &news {
+        learn(gateway, message, now);
+    }
+}
+
+fn learn(gateway: &mut Gateway, message: &RouteNetlinkMessage, now: Instant) {
+    let news = match message {
+        RouteNetlinkMessage::DelLink(_)
+        | RouteNetlinkMessage::DelAddress(_)
+        | RouteNetlinkMessage::DelRoute(_) => News::Gone,
+        _ => News::There,
+    };
+    match message {
+        RouteNetlinkMessage::NewLink(link) | RouteNetlinkMessage::DelLink(link) => {
+            if let Some(fact) = translate::link(link) {
+                gateway.handle_link(news, &fact, now);
+            }
+        }
+        RouteNetlinkMessage::NewAddress(address) | RouteNetlinkMessage::DelAddress(address) => {
+            if let Some(fact) = translate::address(address) {
+                gateway.handle_address(news, &fact, now);
+            }
+        }
+        RouteNetlinkMessage::NewRoute(route) | RouteNetlinkMessage::DelRoute(route) => {
+            if let Some(fact) = translate::default_route(route) {
+                gateway.handle_route(news, &fact, now);
+            } else if let (News::Gone, Some((key, _))) = (news, translate::own_route(route)) {
+                gateway.handle_route_gone(&key, now);
+            }
+        }
+        RouteNetlinkMessage::DelRule(rule) => {
+            if let Some(rule) = translate::own_rule(rule) {
+                gateway.handle_rule_gone(&rule, now);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Does what the owner asked for, and says so.
+fn obey(gateway: &mut Gateway, command: Command) {
+    let uplink = gateway.uplinks().iter().find(|uplink| uplink.name.as_str() == command.name);
+    let Some(link) = uplink.map(|uplink| uplink.id) else { return };
+    match command.what {
+        Change::Policy(policy) => gateway.handle_policy(link, policy, clock::now()),
+        Change::Cap(cap_bytes) => gateway.handle_cap(link, cap_bytes, clock::now()),
+    };
+    // Whoever asked may have gone.
+    let _ = command.done.send(());
+}
+
+/// Keeps the newest rules in the packet filter; tries again until it takes them.
+async fn keep_firewall(mut wanted: watch::Receiver<Option<Firewall>>) {
+    while wanted.changed().await.is_ok() {
+        loop {
+            let rules = wanted.borrow_and_update().as_ref().map(Firewall::rules);
+            let Some(rules) = rules else { break };
+            match firewall::apply(&rules).await {
+                Ok(()) => break,
+                Err(error) => tracing::error!("{error}"),
+            }
+            sleep(AGAIN * 5).await;
+        }
+    }
+}
+
+/// Writes the newest counters. A disk that is full or slow holds up nobody.
+async fn keep_counters(file: PathBuf, mut counted: watch::Receiver<Option<Saved>>) {
+    while counted.changed().await.is_ok() {
+        let Some(saved) = counted.borrow_and_update().clone() else { continue };
+        let file = file.clone();
+        let written = tokio::task::spawn_blocking(move || store::save(&file, &saved)).await;
+        if let Ok(Err(error)) = written {
+            tracing::error!("the counters are not on disk: {error}");
+        }
+    }
+}
+
+async fn closed(connection: Option<&Connection>) {
+    match connection {
+        Some(connection) => connection.closed().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Waits until `deadline`, or for ever.
+async fn until(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => sleep(deadline.saturating_since(clock::now())).await,
+        None => std::future::pending().await,
+    }
+}
