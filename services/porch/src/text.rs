@@ -14,13 +14,13 @@ pub(crate) enum Paint {
     Plain,
 }
 
-const GREEN: &str = "32";
-const YELLOW: &str = "33";
-const DIM: &str = "2";
-const BOLD: &str = "1";
+pub(crate) const GREEN: &str = "32";
+pub(crate) const YELLOW: &str = "33";
+pub(crate) const DIM: &str = "2";
+pub(crate) const BOLD: &str = "1";
 
 impl Paint {
-    fn with(self, code: &str, text: &str) -> String {
+    pub(crate) fn with(self, code: &str, text: &str) -> String {
         match self {
             Self::Colours => format!("\x1b[{code}m{text}\x1b[0m"),
             Self::Plain => text.to_owned(),

@@ -1,6 +1,8 @@
 //! Asks over the bus and prints. No task runs beside the one that waits for the answer, except
 //! the subscription's (see [`bus::Changes`]).
 
+pub(crate) mod wan;
+
 use std::io::{self, IsTerminal, Write};
 
 use bus::home::{self, HomeStatus};
@@ -16,6 +18,9 @@ pub(crate) enum AskError {
     /// Nobody answers.
     #[error("the box's 'home' service cannot be reached: {0}")]
     Bus(#[from] zbus::Error),
+    /// Nobody answers for the lines.
+    #[error("the box's 'wan' service cannot be reached: {0}")]
+    Wan(#[source] zbus::Error),
     /// It answered and went away.
     #[error("the connection to the system bus is gone")]
     BusGone,
