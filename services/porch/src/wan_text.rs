@@ -274,17 +274,18 @@ mod tests {
 
     #[test]
     fn the_table_says_it_all_without_colours() {
-        let expected = "\
-● Online, and a line needs looking at  by the lines themselves
-
-    line        kind       health        policy     time     loss   down         up          this month
-  ● broadband0  broadband  in use        primary    12.3 ms  1.5 %  48.3 Mbit/s  900 kbit/s  5.2 GB
-  ◌ starlink0   starlink   on probation  secondary  -        1.5 %  48.3 Mbit/s  900 kbit/s  5.2 GB of 50.0 GB, 61.0 GB by its end
-
-  the last day, an hour each
-  broadband0  ············███████████▄
-  starlink0   ············███████████▄
-";
+        let expected = concat!(
+            "● Online, and a line needs looking at  by the lines themselves\n\n",
+            "    line        kind       health        policy     time     loss   ",
+            "down         up          this month\n",
+            "  ● broadband0  broadband  in use        primary    12.3 ms  1.5 %  ",
+            "48.3 Mbit/s  900 kbit/s  5.2 GB\n",
+            "  ◌ starlink0   starlink   on probation  secondary  -        1.5 %  ",
+            "48.3 Mbit/s  900 kbit/s  5.2 GB of 50.0 GB, 61.0 GB by its end\n\n",
+            "  the last day, an hour each\n",
+            "  broadband0  ············███████████▄\n",
+            "  starlink0   ············███████████▄\n",
+        );
         assert_eq!(table(&status(), &BTreeMap::new(), Paint::Plain), expected);
     }
 

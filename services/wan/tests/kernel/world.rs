@@ -1,7 +1,7 @@
 //! A house with its box and its providers, and the program in the box.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
@@ -19,6 +19,10 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// How long an answer over a veth pair may take before it counts as none.
 const BRIEFLY: Duration = Duration::from_millis(200);
+
+/// The same in IPv6.
+const WORLD_V6: SocketAddr =
+    SocketAddr::new(std::net::IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0xffff, 0, 0, 0, 0, 1)), 53);
 
 /// How long to wait where the question is asked again at once.
 const BLINK: Duration = Duration::from_millis(5);
@@ -70,6 +74,10 @@ impl House {
         space.ip("address add 10.77.0.1/24 dev lan0");
         client.ip("address add 10.77.0.100/24 dev eth0");
         client.ip("route add default via 10.77.0.1");
+        space.sysctl("net/ipv6/conf/all/forwarding", "1");
+        space.ip("address add fd7a:706f:7263::1/64 dev lan0 nodad");
+        client.ip("address add fd7a:706f:7263::100/64 dev eth0 nodad");
+        client.ip("-6 route add default via fd7a:706f:7263::1");
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
         let rules = root.join("overlays/20-network/usr/share/porchlight/firewall.nft");
         let rules = std::fs::read_to_string(rules).expect("the image has a firewall");
@@ -89,8 +97,11 @@ impl House {
             let provider = Provider { name: (*name).to_owned(), place, space: Space::create() };
             cable(&house.space, name, &provider.space, "customer");
             provider.space.ip(&format!("address add 192.0.{place}.1/24 dev customer"));
+            provider.space.ip(&format!("address add 2001:db8:{place}::1/64 dev customer nodad"));
             provider.space.ip("address add 198.51.100.1/32 dev lo");
-            provider.serve();
+            provider.space.ip("address add 2001:db8:ffff::1/128 dev lo nodad");
+            provider.serve(WORLD);
+            provider.serve(WORLD_V6);
             house.providers.push(provider);
             house.address(name);
         }
@@ -123,6 +134,9 @@ impl House {
         self.space.ip(&format!("address add 192.0.{place}.2/24 dev {name}"));
         let metric = place * 100;
         self.space.ip(&format!("route add default via 192.0.{place}.1 dev {name} metric {metric}"));
+        self.space.ip(&format!("address replace 2001:db8:{place}::2/64 dev {name} nodad"));
+        let gateway = format!("2001:db8:{place}::1 dev {name} metric {metric}");
+        self.space.ip(&format!("-6 route replace default via {gateway}"));
     }
 
     pub(crate) fn unplug(&self, name: &str) {
@@ -146,9 +160,18 @@ impl House {
 
     /// A new flow of the client.
     pub(crate) fn flow(&self) -> UdpSocket {
+        self.flow_from("0.0.0.0:0", WORLD)
+    }
+
+    /// A new flow of the client over IPv6.
+    pub(crate) fn flow_v6(&self) -> UdpSocket {
+        self.flow_from("[::]:0", WORLD_V6)
+    }
+
+    fn flow_from(&self, own: &str, world: SocketAddr) -> UdpSocket {
         self.client.run(|| {
-            let socket = UdpSocket::bind("0.0.0.0:0").expect("a port is free");
-            socket.connect(WORLD).expect("there is a route");
+            let socket = UdpSocket::bind(own).expect("a port is free");
+            socket.connect(world).expect("there is a route");
             socket.set_read_timeout(Some(BRIEFLY)).expect("a timeout");
             socket
         })
@@ -197,8 +220,8 @@ fn cable(here: &Space, name: &str, there: &Space, far: &str) {
 impl Provider {
     /// Answers every datagram with the uplink's name, as long as the test runs; and a question for
     /// a name with an empty answer.
-    fn serve(&self) {
-        let socket = self.space.run(|| UdpSocket::bind(WORLD).expect("the address is there"));
+    fn serve(&self, at: SocketAddr) {
+        let socket = self.space.run(|| UdpSocket::bind(at).expect("the address is there"));
         let name = self.name.clone();
         std::thread::spawn(move || {
             let mut question = [0; 512];

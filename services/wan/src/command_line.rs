@@ -1,0 +1,44 @@
+//! What may be typed.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+/// Keep the house online by every uplink there is.
+#[derive(Debug, Parser)]
+#[command(name = "wan", version, arg_required_else_help = true, after_help = AFTER)]
+pub(crate) struct CommandLine {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) task: Task,
+}
+
+/// What can be done.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Task {
+    /// Watch the uplinks and keep the house on the best of them, until asked to stop
+    Run {
+        /// The settings
+        #[arg(default_value = "/usr/share/porchlight/wan.toml")]
+        settings: PathBuf,
+    },
+    /// Keep the line that 'relay enroll' printed; the next start goes out through that relay
+    Join {
+        /// The folder that the settings call `state`
+        #[arg(long, value_name = "DIR", default_value = "/var/lib/wan")]
+        state: PathBuf,
+        /// The line, in one piece
+        line: String,
+    },
+}
+
+const AFTER: &str = "\
+Examples:
+  wan run                                  as the system starts it
+  wan run ./wan.toml                       with other settings
+  wan join 'porchlight-relay:…'            then: systemctl restart wan
+
+'wan run' needs CAP_NET_ADMIN, /usr/sbin/nft and, unless the settings say 'bus = false', the system
+bus. 'porch wan' shows what it does and 'porch wan why' the reasons.
+
+Exit status: 0 asked to stop, 1 cannot go on, 64 the settings or the command line are wrong.";
