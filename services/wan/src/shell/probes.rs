@@ -109,13 +109,14 @@ impl Way {
             http1::handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
         let request = Request::get("/").header("host", host).body(String::new());
         let request = request.map_err(io::Error::other)?;
-        // The connection only works while somebody drives it.
-        tokio::select! {
-            answer = sender.send_request(request) => Ok(answer.map_err(io::Error::other)?.status()),
-            ended = connection => Err(ended.map_or_else(io::Error::other, |()| {
-                io::ErrorKind::UnexpectedEof.into()
-            })),
-        }
+        let mut answer = std::pin::pin!(sender.send_request(request));
+        // The connection only works while somebody drives it. It may end in the same moment as the
+        // answer is complete.
+        let answer = tokio::select! {
+            answer = &mut answer => answer,
+            _ = connection => answer.await,
+        };
+        Ok(answer.map_err(io::Error::other)?.status())
     }
 }
 

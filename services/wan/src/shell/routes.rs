@@ -5,12 +5,14 @@
 //! unless it is out of memory.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 use futures_util::TryStreamExt;
 use rtnetlink::packet_route::AddressFamily;
-use rtnetlink::packet_route::route::{RouteMessage, RouteProtocol, RouteScope};
+use rtnetlink::packet_route::route::{
+    RouteAttribute, RouteMessage, RouteProtocol, RouteScope, RouteType,
+};
 use rtnetlink::packet_route::rule::{RuleAction, RuleAttribute, RuleMessage};
 use rtnetlink::{Handle, IpVersion, RouteMessageBuilder};
 use tokio::task::JoinHandle;
@@ -183,66 +185,34 @@ async fn asked<T>(
 }
 
 fn message(key: &RouteKey, value: &RouteValue) -> RouteMessage {
-    let host = match key.destination {
-        Destination::Anywhere => None,
-        Destination::Host(address) => Some(address),
-    };
+    let mut message = RouteMessage::default();
+    message.header.address_family = family(key.version);
+    message.header.protocol = RouteProtocol::Other(PROTOCOL);
+    message.header.kind = RouteType::Unicast;
     // IPv4 wants to be told that there is no router between; IPv6 knows no scopes.
-    let scope = match (key.version, value.gateway) {
+    message.header.scope = match (key.version, value.gateway) {
         (Version::V4, None) => RouteScope::Link,
         (Version::V4, Some(_)) | (Version::V6, _) => RouteScope::Universe,
     };
-    match key.version {
-        Version::V4 => {
-            let mut builder = RouteMessageBuilder::<Ipv4Addr>::new();
-            if let Some(IpAddr::V4(address)) = host {
-                builder = builder.destination_prefix(address, 32);
-            }
-            if let Some(IpAddr::V4(gateway)) = value.gateway {
-                builder = builder.gateway(gateway);
-            }
-            if let Some(IpAddr::V4(source)) = value.source {
-                builder = builder.pref_source(source);
-            }
-            finish(builder, key, value, scope)
-        }
-        Version::V6 => {
-            let mut builder = RouteMessageBuilder::<Ipv6Addr>::new();
-            if let Some(IpAddr::V6(address)) = host {
-                builder = builder.destination_prefix(address, 128);
-            }
-            if let Some(IpAddr::V6(gateway)) = value.gateway {
-                builder = builder.gateway(gateway);
-            }
-            if let Some(IpAddr::V6(source)) = value.source {
-                builder = builder.pref_source(source);
-            }
-            finish(builder, key, value, scope)
-        }
+    // The header has room for tables up to 255 only; the attribute goes before it.
+    message.attributes = vec![
+        RouteAttribute::Table(key.table.0),
+        RouteAttribute::Priority(key.metric),
+        RouteAttribute::Oif(value.device.0),
+    ];
+    if let Destination::Host(address) = key.destination {
+        message.header.destination_prefix_length = if address.is_ipv4() { 32 } else { 128 };
+        message.attributes.push(RouteAttribute::Destination(address.into()));
     }
-}
-
-fn finish<T>(
-    builder: RouteMessageBuilder<T>,
-    key: &RouteKey,
-    value: &RouteValue,
-    scope: RouteScope,
-) -> RouteMessage {
-    builder
-        .table_id(key.table.0)
-        .priority(key.metric)
-        .output_interface(value.device.0)
-        .protocol(RouteProtocol::Other(PROTOCOL))
-        .scope(scope)
-        .build()
+    let gateway = value.gateway.map(|address| RouteAttribute::Gateway(address.into()));
+    let source = value.source.map(|address| RouteAttribute::PrefSource(address.into()));
+    message.attributes.extend(gateway.into_iter().chain(source));
+    message
 }
 
 fn rule_message(rule: &Rule) -> RuleMessage {
     let mut message = RuleMessage::default();
-    message.header.family = match rule.version {
-        Version::V4 => AddressFamily::Inet,
-        Version::V6 => AddressFamily::Inet6,
-    };
+    message.header.family = family(rule.version);
     message.header.action = RuleAction::ToTable;
     message.attributes = vec![
         RuleAttribute::Table(rule.table.0),
@@ -252,4 +222,11 @@ fn rule_message(rule: &Rule) -> RuleMessage {
         RuleAttribute::Protocol(RouteProtocol::Other(PROTOCOL)),
     ];
     message
+}
+
+fn family(version: Version) -> AddressFamily {
+    match version {
+        Version::V4 => AddressFamily::Inet,
+        Version::V6 => AddressFamily::Inet6,
+    }
 }

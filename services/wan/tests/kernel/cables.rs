@@ -103,3 +103,17 @@ fn both_families_move_and_each_goes_where_it_can() {
     world.wait_until_asked(&old, STARLINK);
     world.wait_until_asked(&new, STARLINK);
 }
+
+#[test]
+fn a_provider_that_answers_for_everybody_is_left_until_it_stops() {
+    let Some(house) = house(&[BROADBAND, STARLINK]) else { return };
+    house.portal(BROADBAND, true);
+    let mut world = World::start(house.with_page());
+    world.wait_for_main(STARLINK);
+    world.house.portal(BROADBAND, false);
+    world.wait_for_main(BROADBAND);
+    // Where there is nothing else, even a portal is better: somebody may sign in through it.
+    world.house.unplug(STARLINK);
+    world.house.portal(BROADBAND, true);
+    assert_eq!(world.house.main().as_deref(), Some(BROADBAND));
+}

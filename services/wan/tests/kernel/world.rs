@@ -1,10 +1,11 @@
 //! A house with its box and its providers, and the program in the box.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -52,6 +53,8 @@ struct Provider {
     name: String,
     place: usize,
     space: Space,
+    /// Whether it answers for everybody's pages.
+    portal: Arc<AtomicBool>,
 }
 
 /// The house, without the program.
@@ -62,6 +65,7 @@ pub(crate) struct House {
     providers: Vec<Provider>,
     policies: Vec<(String, String)>,
     probes: bool,
+    page: bool,
 }
 
 impl House {
@@ -92,9 +96,11 @@ impl House {
                 .map(|(policy, name)| ((*name).to_owned(), (*policy).to_owned()))
                 .collect(),
             probes: false,
+            page: false,
         };
         for (place, name) in (1..).zip(uplinks) {
-            let provider = Provider { name: (*name).to_owned(), place, space: Space::create() };
+            let (space, portal) = (Space::create(), Arc::default());
+            let provider = Provider { name: (*name).to_owned(), place, space, portal };
             cable(&house.space, name, &provider.space, "customer");
             provider.space.ip(&format!("address add 192.0.{place}.1/24 dev customer"));
             provider.space.ip(&format!("address add 2001:db8:{place}::1/64 dev customer nodad"));
@@ -102,6 +108,7 @@ impl House {
             provider.space.ip("address add 2001:db8:ffff::1/128 dev lo nodad");
             provider.serve(WORLD);
             provider.serve(WORLD_V6);
+            provider.serve_page();
             house.providers.push(provider);
             house.address(name);
         }
@@ -112,6 +119,11 @@ impl House {
     pub(crate) fn with_probes(mut self) -> Self {
         self.probes = true;
         self
+    }
+
+    /// The same with questions to the world, and for a page.
+    pub(crate) fn with_page(self) -> Self {
+        Self { page: true, ..self.with_probes() }
     }
 
     /// The same with another policy for an uplink.
@@ -156,6 +168,11 @@ impl House {
 
     pub(crate) fn speak(&self, name: &str) {
         self.provider(name).space.nft("flush ruleset");
+    }
+
+    /// The provider wants somebody to sign in, or is content.
+    pub(crate) fn portal(&self, name: &str, wanted: bool) {
+        self.provider(name).portal.store(wanted, Ordering::Relaxed);
     }
 
     /// A new flow of the client.
@@ -218,8 +235,8 @@ fn cable(here: &Space, name: &str, there: &Space, far: &str) {
 }
 
 impl Provider {
-    /// Answers every datagram with the uplink's name, as long as the test runs; and a question for
-    /// a name with an empty answer.
+    /// Answers every datagram with the uplink's name, as long as the test runs; and every question
+    /// for a name with one address.
     fn serve(&self, at: SocketAddr) {
         let socket = self.space.run(|| UdpSocket::bind(at).expect("the address is there"));
         let name = self.name.clone();
@@ -227,16 +244,44 @@ impl Provider {
             let mut question = [0; 512];
             while let Ok((length, from)) = socket.recv_from(&mut question) {
                 let answer = if length > 12 {
-                    question[2] |= 0x80;
-                    &question[..length]
+                    named(&question[..length])
                 } else {
-                    name.as_bytes()
+                    name.clone().into_bytes()
                 };
                 // The cable may be out by now.
-                let _ = socket.send_to(answer, from);
+                let _ = socket.send_to(&answer, from);
             }
         });
     }
+
+    /// Answers every request for a page: with nothing, or with a way to the portal.
+    fn serve_page(&self) {
+        let at = SocketAddr::new(WORLD.ip(), 80);
+        let listener = self.space.run(|| TcpListener::bind(at).expect("the address is there"));
+        let portal = Arc::clone(&self.portal);
+        std::thread::spawn(move || {
+            for mut stream in listener.incoming().map_while(Result::ok) {
+                let answer = if portal.load(Ordering::Relaxed) {
+                    "HTTP/1.1 302 Found\r\nLocation: http://portal/\r\nContent-Length: 0\r\n\r\n"
+                } else {
+                    "HTTP/1.1 204 No Content\r\n\r\n"
+                };
+                // Whoever asked may have gone.
+                let _ = stream.read(&mut [0; 512]);
+                let _ = stream.write_all(answer.as_bytes());
+            }
+        });
+    }
+}
+
+/// The answer that the world's address is what `question` asks for (RFC 1035, 4.1).
+fn named(question: &[u8]) -> Vec<u8> {
+    let mut answer = question.to_vec();
+    answer[2] |= 0x80;
+    answer[7] = 1;
+    // The name of the question, A, IN, no time to live, four bytes.
+    answer.extend([0xc0, 0x0c, 0, 1, 0, 1, 0, 0, 0, 0, 0, 4, 198, 51, 100, 1]);
+    answer
 }
 
 /// The house with the program.
@@ -269,6 +314,7 @@ impl World {
         }
         if house.probes {
             settings += &format!("[probe]\nservers = ['{WORLD}']\n");
+            settings += if house.page { "host = 'check.example'\n" } else { "" };
         }
         std::fs::write(folder.path().join("wan.toml"), settings).expect("the folder is ours");
         let address = address.map(str::to_owned);
