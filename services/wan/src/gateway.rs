@@ -132,9 +132,14 @@ impl Gateway {
 
     /// The kernel dropped news that nobody took in time.
     pub fn handle_overrun(&mut self, now: Instant) {
+        self.handle_unclear(now);
+        self.decisions.note(now, "the kernel's news came too fast", "everything is read again");
+    }
+
+    /// The kernel replaced something and did not tell what was there before.
+    pub fn handle_unclear(&mut self, now: Instant) {
         self.links.handle_overrun();
         self.direct.handle_overrun(now);
-        self.decisions.note(now, "the kernel's news came too fast", "everything is read again");
     }
 
     /// The kernel listed what of ours it has.

@@ -45,7 +45,7 @@ fn gateway() -> Gateway {
         snapshot.links.push(LinkFact { device, name: Some(uplink.name), carrier: true });
         let own = address(link, 2).into();
         snapshot.addresses.push(AddressFact { device, address: own, ready: true });
-        let next_hop = NextHop::V4(Some(self::address(link, 1)));
+        let next_hop = NextHop::V4(Some(address(link, 1)));
         snapshot.routes.push(RouteFact { device, route: DefaultRoute { metric: 100, next_hop } });
     }
     let configuration = Configuration {
@@ -192,4 +192,23 @@ fn the_dish_is_reached_beyond_its_uplink_and_is_no_way_out_itself() {
     gateway.handle_address(wan::links::News::Gone, &fact(old), at(1));
     gateway.handle_address(wan::links::News::There, &fact(of_the_dish), at(1));
     assert_eq!(health(&gateway, STARLINK), Health::Down, "a dish without a sky hands that out");
+}
+
+#[test]
+fn refused_steps_are_taken_up_again_after_a_second_and_ever_later() {
+    let mut gateway = gateway();
+    let mut now = at(10);
+    for seconds in [1, 2, 4, 8, 16, 30, 30] {
+        // One refusal rarely comes alone.
+        for _ in 0..4 {
+            gateway.handle_refused(now);
+        }
+        let last = now;
+        while gateway.poll_action() != Some(Action::ReadKernel) {
+            now = now + Duration::from_millis(500);
+            assert!(now.saturating_since(last) <= Duration::from_secs(60), "it gave up");
+            gateway.handle_deadline(now);
+        }
+        assert_eq!(now.saturating_since(last).as_secs(), seconds);
+    }
 }

@@ -164,51 +164,21 @@ pub enum Change {
     RemoveRule(Rule),
 }
 
-/// What we believe stands in the kernel.
-///
-/// A route may be in doubt: the kernel drops IPv4 routes together with an address or an interface
-/// and does not tell. Doubtful routes are set again, or taken away, whatever we believe.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Believed {
-    state: KernelState,
-    doubtful: BTreeSet<RouteKey>,
-}
-
-impl Believed {
-    /// The kernel listed what of ours it has.
-    pub fn learn(&mut self, state: KernelState) {
-        self.state = state;
-        self.doubtful.clear();
-    }
-
-    /// Something happened to `device` by which the kernel may have dropped its routes.
-    pub fn doubt(&mut self, device: Device) {
-        let routes = self.state.routes.iter().filter(|(_, value)| value.device == device);
-        self.doubtful.extend(routes.map(|(key, _)| *key));
-    }
-
-    /// What is believed.
+impl KernelState {
+    /// The steps from here to `desired`. The main default route comes first, because the house
+    /// waits for it, and what goes, goes last.
     #[must_use]
-    pub const fn state(&self) -> &KernelState {
-        &self.state
-    }
-
-    /// The steps to `desired`, which are from now on believed to have been taken. The main default
-    /// route comes first, because the house waits for it, and what goes, goes last.
-    pub fn move_to(&mut self, desired: &KernelState) -> Vec<Change> {
-        let set = desired.routes.iter().filter(|(key, value)| {
-            self.state.routes.get(key) != Some(value) || self.doubtful.contains(key)
-        });
+    pub fn steps_to(&self, desired: &Self) -> Vec<Change> {
+        let set = desired.routes.iter().filter(|(key, value)| self.routes.get(key) != Some(value));
         let mut changes: Vec<Change> =
             set.map(|(key, value)| Change::SetRoute(*key, *value)).collect();
         changes.sort_by_key(|change| !matches!(change, Change::SetRoute(key, _) if is_main(key)));
-        let new = desired.rules.difference(&self.state.rules);
+        let new = desired.rules.difference(&self.rules);
         changes.extend(new.map(|rule| Change::AddRule(*rule)));
-        let old = self.state.rules.difference(&desired.rules);
+        let old = self.rules.difference(&desired.rules);
         changes.extend(old.map(|rule| Change::RemoveRule(*rule)));
-        let gone = self.state.routes.iter().filter(|(key, _)| !desired.routes.contains_key(key));
+        let gone = self.routes.iter().filter(|(key, _)| !desired.routes.contains_key(key));
         changes.extend(gone.map(|(key, value)| Change::RemoveRoute(*key, *value)));
-        self.learn(desired.clone());
         changes
     }
 }
@@ -240,27 +210,12 @@ mod tests {
         new.routes.insert(RouteKey::own(Version::V4, link(2)), value(2));
         new.routes.insert(RouteKey::main(Version::V4), value(2));
         new.rules.insert(Rule::of(Version::V4, link(2)));
-        let mut believed = Believed::default();
-        believed.learn(old);
-        let changes = believed.move_to(&new);
+        let changes = old.steps_to(&new);
         assert_eq!(changes[0], Change::SetRoute(RouteKey::main(Version::V4), value(2)));
         assert!(matches!(changes[1], Change::SetRoute(..)));
         assert!(matches!(changes[2], Change::AddRule(_)));
         assert!(matches!(changes[3], Change::RemoveRoute(..)));
         assert_eq!(changes.len(), 4);
-        assert_eq!(believed.move_to(&new), []);
-    }
-
-    #[test]
-    fn a_route_in_doubt_is_set_again_once() {
-        let mut state = KernelState::default();
-        state.routes.insert(RouteKey::main(Version::V4), value(1));
-        let mut believed = Believed::default();
-        believed.learn(state.clone());
-        believed.doubt(Device(2));
-        assert_eq!(believed.move_to(&state), []);
-        believed.doubt(Device(1));
-        assert_eq!(believed.move_to(&state).len(), 1);
-        assert_eq!(believed.move_to(&state), []);
+        assert_eq!(new.steps_to(&new), []);
     }
 }

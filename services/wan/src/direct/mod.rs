@@ -32,7 +32,7 @@ use crate::uplink::{Device, Happening, Kind, Mark, Policy, Reach, Uplink, Uplink
 use choice::{Candidate, choose};
 use firewall::Firewall;
 use health::{Condition, Health};
-use kernel::{Believed, Change, KernelState, RouteKey, RouteValue, Rule, Version};
+use kernel::{Change, KernelState, RouteKey, RouteValue, Rule, Version};
 
 /// Where a dish answers, beyond the uplink it serves.
 pub const DISH: Ipv4Addr = Ipv4Addr::new(192, 168, 100, 1);
@@ -161,7 +161,8 @@ pub struct Direct {
     /// The uplink of the default route, by family.
     carriers: [Option<LinkId>; 2],
     tunnel: Option<Device>,
-    believed: Believed,
+    /// What of ours we believe stands in the kernel.
+    believed: KernelState,
     /// Whether the kernel has been read.
     knows_kernel: bool,
     read_at: Option<Instant>,
@@ -190,7 +191,7 @@ impl Direct {
             chosen: None,
             carriers: [None; 2],
             tunnel: None,
-            believed: Believed::default(),
+            believed: KernelState::default(),
             knows_kernel: false,
             read_at: None,
             retry: RETRY,
@@ -207,9 +208,6 @@ impl Direct {
         let Some(line) = self.lines.iter_mut().find(|line| line.uplink.id == event.link) else {
             return;
         };
-        if let Some(reach) = line.reach {
-            self.believed.doubt(reach.device);
-        }
         match event.what {
             Happening::Usable(reach) => {
                 line.reach = Some(reach);
@@ -257,7 +255,7 @@ impl Direct {
 
     /// The kernel listed what of ours it has.
     pub fn handle_kernel(&mut self, state: KernelState) {
-        self.believed.learn(state);
+        self.believed = state;
         self.knows_kernel = true;
     }
 
@@ -268,20 +266,24 @@ impl Direct {
 
     /// The kernel told that one of our routes is gone. That is nothing new if we removed it.
     pub fn handle_route_gone(&mut self, key: &RouteKey, now: Instant) {
-        if self.believed.state().routes.contains_key(key) {
+        if self.believed.routes.contains_key(key) {
             self.read_soon(now);
         }
     }
 
     /// The kernel told that one of our rules is gone. That is nothing new if we removed it.
     pub fn handle_rule_gone(&mut self, rule: &Rule, now: Instant) {
-        if self.believed.state().rules.contains(rule) {
+        if self.believed.rules.contains(rule) {
             self.read_soon(now);
         }
     }
 
     /// The kernel refused a step.
     pub fn handle_refused(&mut self, now: Instant) {
+        if self.read_at.is_some() {
+            // The rest of the way is taken up again in any case.
+            return;
+        }
         let calm = self.refused_at.is_none_or(|at| now.saturating_since(at) > LONGEST_RETRY * 2);
         self.retry = if calm { RETRY } else { (self.retry * 2).min(LONGEST_RETRY) };
         self.refused_at = Some(now);
@@ -322,7 +324,7 @@ impl Direct {
             self.firewall = Some(firewall.clone());
             self.actions.push_back(Action::Firewall(firewall));
         }
-        let changes = self.believed.move_to(&self.desired());
+        let changes = self.move_to(self.desired());
         self.actions.extend(changes.into_iter().map(Action::Change));
         for line in &mut self.lines {
             let dead = line.condition.health() == Health::Down;
@@ -338,7 +340,14 @@ impl Direct {
     /// The steps that take everything of ours away, because this program ends and others shall
     /// carry the house.
     pub fn withdraw(&mut self) -> Vec<Change> {
-        if self.knows_kernel { self.believed.move_to(&KernelState::default()) } else { Vec::new() }
+        if self.knows_kernel { self.move_to(KernelState::default()) } else { Vec::new() }
+    }
+
+    /// The steps to `desired`, which are from now on believed to have been taken.
+    fn move_to(&mut self, desired: KernelState) -> Vec<Change> {
+        let changes = self.believed.steps_to(&desired);
+        self.believed = desired;
+        changes
     }
 
     /// The next thing to be done, in this order.

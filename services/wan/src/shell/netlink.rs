@@ -34,8 +34,10 @@ const GROUPS: [MulticastGroup; 7] = [
 pub(super) enum Heard {
     /// News, in order.
     News(Vec<RouteNetlinkMessage>),
-    /// Something was dropped, or replaced without a word of what was there before: everything must
-    /// be read again.
+    /// A route was replaced, as the network manager does it at each renewal, without a word of what
+    /// was there before: everything must be read again.
+    Replaced,
+    /// Something was dropped: everything must be read again.
     Overrun,
 }
 
@@ -87,7 +89,7 @@ fn parse(bytes: &[u8]) -> Heard {
             NetlinkPayload::InnerMessage(inner) => {
                 let replaced = message.header.flags & NLM_F_REPLACE != 0;
                 if replaced && super::translate::is_foreign_default(&inner) {
-                    return Heard::Overrun;
+                    return Heard::Replaced;
                 }
                 news.push(inner);
             }

@@ -309,13 +309,17 @@ impl World {
 /// Passes on what the kernel told.
 fn handle(gateway: &mut Gateway, heard: Heard) {
     let now = clock::now();
-    let Heard::News(news) = heard else {
-        tracing::warn!("the kernel's news came too fast; everything is read again");
-        gateway.handle_overrun(now);
-        return;
-    };
-    for message in &news {
-        learn(gateway, message, now);
+    match heard {
+        Heard::News(news) => {
+            for message in &news {
+                learn(gateway, message, now);
+            }
+        }
+        Heard::Replaced => gateway.handle_unclear(now),
+        Heard::Overrun => {
+            tracing::warn!("the kernel's news came too fast; everything is read again");
+            gateway.handle_overrun(now);
+        }
     }
 }
 

@@ -42,6 +42,18 @@ fn a_pulled_cable_moves_new_flows_and_only_the_dead_uplink_s() {
 }
 
 #[test]
+fn another_router_is_taken_when_a_route_is_replaced() {
+    let Some(house) = house(&[BROADBAND, STARLINK]) else { return };
+    let mut world = World::start(house);
+    world.wait_for_main(BROADBAND);
+    let space = &world.house.space;
+    // As the network manager does it when the provider moves its router.
+    space.ip("route replace default via 192.0.1.9 dev broadband0 metric 100");
+    let main = || world.house.space.ip("route show default proto 119 table main");
+    wait_until("the other router", main, |main| main.contains("via 192.0.1.9"));
+}
+
+#[test]
 fn dropped_news_is_read_again() {
     let Some(house) = house(&[BROADBAND, STARLINK]) else { return };
     let mut world = World::start(house);
@@ -79,7 +91,9 @@ fn a_barred_uplink_carries_nothing_of_the_house() {
     let mut world = World::start(house.with_policy(STARLINK, "never"));
     world.wait_for_main(BROADBAND);
     world.wait_for_firewall();
+    // As the network manager does it: what is left leads over the barred uplink.
     world.house.unplug(BROADBAND);
+    world.house.space.ip("address flush dev broadband0");
     let main = || world.house.main();
     wait_until("nothing carries the house", main, Option::is_none);
     let flow = world.house.flow();
