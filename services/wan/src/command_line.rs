@@ -22,13 +22,14 @@ pub(crate) enum Task {
         #[arg(default_value = "/usr/share/porchlight/wan.toml")]
         settings: PathBuf,
     },
-    /// Keep the line that 'relay enroll' printed; the next start goes out through that relay
+    /// Keep the line that 'relay enroll' printed: from now on the house goes out by that relay
     Join {
         /// The folder that the settings call `state`
         #[arg(long, value_name = "DIR", default_value = "/var/lib/wan")]
         state: PathBuf,
-        /// The line, in one piece
-        line: String,
+        /// The line, or all of what was printed
+        #[arg(required = true, num_args = 1..=8)]
+        line: Vec<String>,
     },
 }
 
@@ -36,7 +37,7 @@ const AFTER: &str = "\
 Examples:
   wan run                                  as the system starts it
   wan run ./wan.toml                       with other settings
-  wan join 'porchlight-relay:…'            then: systemctl restart wan
+  wan join plr1.…                          the line, or all that 'relay enroll' printed
 
 'wan run' needs CAP_NET_ADMIN, /usr/sbin/nft and, unless the settings say 'bus = false', the system
 bus. 'porch wan' shows what it does and 'porch wan why' the reasons.

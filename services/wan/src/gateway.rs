@@ -75,6 +75,7 @@ pub struct Gateway {
     decisions: Decisions,
     events: VecDeque<UplinkEvent>,
     switches: VecDeque<Switch>,
+    switched: u64,
     status: Status,
     changed: bool,
 }
@@ -97,6 +98,7 @@ impl Gateway {
             decisions: Decisions::default(),
             events: VecDeque::new(),
             switches: VecDeque::new(),
+            switched: 0,
             status: Status::default(),
             changed: false,
             uplinks,
@@ -346,6 +348,7 @@ impl Gateway {
         }
         while let Some(switch) = self.direct.poll_switch() {
             self.note_switch(&switch);
+            self.switched += u64::from(switch.from.is_some() && switch.to.is_some());
             if self.switches.len() == MOST_EVENTS {
                 self.switches.pop_front();
             }
@@ -407,7 +410,8 @@ impl Gateway {
         }
         let mode = if self.direct.is_tunnelled() { Mode::Tunnel } else { Mode::Direct };
         let state = State::of(&told, self.direct.chosen());
-        let status = Status { state, mode, active: self.active(mode), uplinks: told };
+        let switches = self.switched;
+        let status = Status { state, mode, active: self.active(mode), switches, uplinks: told };
         if status != self.status {
             self.status = status;
             self.changed = true;

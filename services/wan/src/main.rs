@@ -50,6 +50,6 @@ fn perform(task: Task) -> Result<(), WanError> {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             Ok(runtime.block_on(wan::shell::run::run(settings))?)
         }
-        Task::Join { state, line } => Ok(join(&state, &line)?),
+        Task::Join { state, line } => Ok(join(&state, &line.join(" "))?),
     }
 }

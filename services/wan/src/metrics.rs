@@ -54,6 +54,8 @@ pub fn text(status: &Status) -> String {
         head(&mut text, name, "gauge", help);
         let _ = writeln!(text, "porchlight_wan_{name} {}", flag(value));
     }
+    head(&mut text, "switches_total", "counter", "Times the house left one uplink for another.");
+    let _ = writeln!(text, "porchlight_wan_switches_total {}", status.switches);
     head(&mut text, "uplink_carries", "gauge", "Whether it carries the house.");
     for uplink in &status.uplinks {
         let carries = status.active.contains(&uplink.uplink.id);
@@ -105,6 +107,6 @@ mod tests {
         let text = text(&Status::default());
         assert!(text.starts_with("# HELP porchlight_wan_online "), "{text}");
         assert!(text.lines().all(|line| line.starts_with("# ") || line.ends_with(" 0")), "{text}");
-        assert_eq!(text.matches("# TYPE").count(), ROWS.len() + 3);
+        assert_eq!(text.matches("# TYPE").count(), ROWS.len() + 4);
     }
 }

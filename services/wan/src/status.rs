@@ -42,6 +42,8 @@ pub struct Status {
     pub mode: Mode,
     /// The uplinks that carry it, the preferred one first.
     pub active: Vec<LinkId>,
+    /// Times that the house left one uplink for another.
+    pub switches: u64,
     /// All uplinks, in the order of the settings.
     pub uplinks: Vec<UplinkStatus>,
 }

@@ -77,6 +77,17 @@ const CHAINS: &str = r#"
         type filter hook postrouting priority mangle; policy accept;
         oifname @uplinks ct mark 0 ct mark set oifname map @marks
     }
+
+    chain fit {
+        type filter hook forward priority mangle; policy accept;
+        oifname "tunnel0" tcp flags syn tcp option maxseg size set rt mtu
+        iifname "tunnel0" tcp flags syn tcp option maxseg size set rt mtu
+    }
+
+    chain translate {
+        type nat hook postrouting priority srcnat; policy accept;
+        oifname "tunnel0" masquerade
+    }
 "#;
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 //!
 //! One thread. The loop owns the machine, the socket of the kernel's news, the way to the kernel
 //! and two sets of tasks, all aborted when it ends. One set holds what runs as long as the loop:
-//! the two announcers to the bus, the server of numbers, the keeper of counters and the keeper of
+//! the near end of the tunnel, the two announcers to the bus, the server of numbers, the keeper of counters and the keeper of
 //! the packet filter; they read newest values and the loop never waits for them. The other holds
 //! questions to the world, at most two for each uplink. The loop itself waits for the kernel's
 //! answers, which take microseconds, and for nothing else.
@@ -33,7 +33,7 @@ use super::owner::Owner;
 use super::probes::{Asking, ask};
 use super::routes::Kernel;
 use super::settings::Settings;
-use super::{bus as served, conntrack, firewall, metrics, store, translate};
+use super::{bus as served, conntrack, firewall, metrics, near_end, store, translate};
 use crate::caps::Saved;
 use crate::direct::Action;
 use crate::direct::firewall::{Firewall, removal};
@@ -161,8 +161,7 @@ impl World {
         let (published, said) = watch::channel(Arc::new(Said::of(&gateway)));
         let (command, commands) = mpsc::channel(served::COMMANDS);
         let (switches, switched) = mpsc::channel(served::SWITCHES);
-        // Nobody is plugged in before a relay is joined.
-        let (near_end, junction) = junction();
+        let (plug, junction) = junction();
         let (firewall, wanted) = watch::channel(None);
         let (saved, counted) = watch::channel(None);
         let mut tasks = JoinSet::new();
@@ -170,8 +169,9 @@ impl World {
         tasks.spawn(keep_counters(usage.clone(), counted));
         if let Some(path) = &settings.metrics {
             let listener = metrics::listen(path).map_err(failed("the socket for numbers"))?;
-            tasks.spawn(metrics::serve(listener, near_end.status.clone()));
+            tasks.spawn(metrics::serve(listener, plug.status.clone()));
         }
+        tasks.spawn(near_end::keep(plug, settings.state.clone(), uplinks.clone()));
         let mut connection = None;
         if settings.bus {
             let owner = Arc::new(Mutex::new(owner));

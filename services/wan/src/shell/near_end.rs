@@ -1,0 +1,371 @@
+//! The near end of the tunnel: plugged into the main loop by its [`Junction`].
+//!
+//! One task, aborted with the main loop. While no relay is joined it looks for the line every
+//! [`LOOK`]. Once there is one it owns the pump, one dialling task per uplink and the tunnel's
+//! device, and passes news between them and the main loop; a line that changes starts all of it
+//! anew. When something of it fails it says so, gives the house back to the uplinks themselves, and
+//! tries again: without the tunnel the house is online as it was without a relay.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use daemon::clock;
+use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tokio::time::{interval, sleep};
+use tunnel::shell::dial::{Dialler, Wish};
+use tunnel::shell::enrolment::Enrolment;
+use tunnel::shell::keys::{KeyError, SecretKey};
+use tunnel::shell::pump::{Command, Directory, Handles, PeerId, PeerView, Pump};
+use tunnel::shell::socket::Leash;
+use tunnel::shell::tun::Tun;
+use tunnel::wire::Welcome;
+use tunnel::{End, Event, State};
+use units::{Instant, LinkId};
+
+use super::join;
+use super::junction::{Junction, Report};
+use super::tunnel_device::{DeviceError, TunnelDevice};
+use crate::caps::Limit;
+use crate::direct::health::Health;
+use crate::gateway::PathReport;
+use crate::status::Status;
+use crate::uplink::{Happening, Mark, Policy, Uplink, UplinkEvent};
+
+/// The tunnel's device; the firewall knows it by this name.
+pub(super) const DEVICE: &str = "tunnel0";
+/// Longest packet of the house in the tunnel: what a path of 1452-byte payloads carries whole.
+const INNER_MTU: u16 = 1_380;
+/// How often the relay's line is looked at.
+const LOOK: Duration = Duration::from_secs(2);
+/// How long the tunnel may carry nothing before the house goes out by the uplinks themselves.
+const GIVE_UP: Duration = Duration::from_secs(3);
+/// How often paths are reported when nothing changes.
+const REPORT_EVERY: Duration = Duration::from_secs(1);
+/// Pause after a failure.
+const AGAIN: Duration = Duration::from_secs(5);
+
+/// Why the near end stopped.
+#[derive(Debug, thiserror::Error)]
+enum NearEndError {
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    #[error("the device {DEVICE}: {0}")]
+    Tun(io::Error),
+    #[error(transparent)]
+    Device(#[from] DeviceError),
+    #[error("no random numbers: {0}")]
+    Random(io::Error),
+    #[error("the device {DEVICE} is gone: {0:?}")]
+    Pump(io::Result<()>),
+}
+
+/// Carries the house through the relay whose line is in the folder `state`, whenever there is one.
+pub(super) async fn keep(mut junction: Junction, state: PathBuf, uplinks: Vec<Uplink>) {
+    let mut refused = String::new();
+    loop {
+        let line = join::read(&state);
+        match line.as_deref().map(str::parse::<Enrolment>) {
+            None => sleep(LOOK).await,
+            Some(Ok(relay)) => {
+                tracing::info!("the house goes out through the relay at {:?}", relay.addresses);
+                let ended = serve(&mut junction, &state, &uplinks, &relay).await;
+                if let Err(error) = ended {
+                    tracing::error!("the tunnel: {error}");
+                    withdraw(&junction, &uplinks).await;
+                    sleep(AGAIN).await;
+                } else {
+                    withdraw(&junction, &uplinks).await;
+                }
+            }
+            Some(Err(error)) => {
+                let why = format!("{}: {error}", state.join(join::FILE).display());
+                if why != refused {
+                    tracing::error!("{why}");
+                    refused = why;
+                }
+                sleep(LOOK).await;
+            }
+        }
+    }
+}
+
+/// Everything is as it was before there was a tunnel.
+async fn withdraw(junction: &Junction, uplinks: &[Uplink]) {
+    let _ = junction.reports.send(Report::Tunnel(None)).await;
+    for uplink in uplinks {
+        let report = PathReport { link: uplink.id, health: None, rtt: None, loss_ppm: 0 };
+        let _ = junction.reports.send(Report::Path(report)).await;
+    }
+}
+
+/// All packets are for the relay, and the relay may send us any.
+struct OneRelay;
+
+impl Directory for OneRelay {
+    fn owner(&self, _: &[u8]) -> Option<PeerId> {
+        Some(PeerId::default())
+    }
+
+    fn admits(&self, _: PeerId, _: &[u8]) -> bool {
+        true
+    }
+}
+
+/// Runs until the line changes.
+async fn serve(
+    junction: &mut Junction,
+    state: &Path,
+    uplinks: &[Uplink],
+    relay: &Enrolment,
+) -> Result<(), NearEndError> {
+    let key = Arc::new(SecretKey::load_or_make(&state.join("wan.key"))?);
+    let tun = Tun::open(DEVICE, &[], INNER_MTU).map_err(NearEndError::Tun)?;
+    let device = TunnelDevice::find(DEVICE).await?;
+    let hash_key = random().map_err(NearEndError::Random)?;
+    let (pump, handles) = Pump::new(End::House, hash_key, clock::now, OneRelay, tun);
+    let mut near = NearEnd::start(uplinks, relay, &key, handles, device)?;
+    let status = junction.status.borrow_and_update().clone();
+    near.look_at_status(&status).await;
+    let pump = pump.run();
+    tokio::pin!(pump);
+    let mut look = interval(LOOK);
+    loop {
+        tokio::select! {
+            ended = &mut pump => return Err(NearEndError::Pump(ended)),
+            event = junction.events.recv() => match event {
+                Ok(event) => near.hear(&event).await,
+                Err(RecvError::Lagged(_)) => {}
+                Err(RecvError::Closed) => return Ok(()),
+            },
+            Ok(()) = junction.status.changed() => {
+                let status = junction.status.borrow_and_update().clone();
+                near.look_at_status(&status).await;
+            }
+            Some(notice) = near.handles.notices.recv() => near.note(&notice.event),
+            Ok(()) = near.welcomes.changed() => near.settle_in().await?,
+            Ok(()) = near.handles.views.changed() => {}
+            _ = look.tick() => {
+                let now = join::read(state).and_then(|line| line.parse().ok());
+                if now.as_ref() != Some(relay) {
+                    return Ok(());
+                }
+                near.tell_failures();
+            }
+        }
+        near.report(&junction.reports).await;
+    }
+}
+
+/// One uplink, as the near end sees it.
+struct Line {
+    name: String,
+    wish: watch::Sender<Wish>,
+    failure: watch::Receiver<Option<String>>,
+    told_failure: Option<String>,
+    policy: Option<(tunnel::Policy, bool)>,
+    reported: Option<PathReport>,
+}
+
+struct NearEnd {
+    handles: Handles,
+    welcomes: watch::Receiver<Option<Welcome>>,
+    device: TunnelDevice,
+    lines: BTreeMap<LinkId, Line>,
+    settled: bool,
+    carries: Option<bool>,
+    carried_at: Instant,
+    reported_at: Instant,
+    _diallers: JoinSet<()>,
+}
+
+impl NearEnd {
+    fn start(
+        uplinks: &[Uplink],
+        relay: &Enrolment,
+        key: &Arc<SecretKey>,
+        handles: Handles,
+        device: TunnelDevice,
+    ) -> Result<Self, NearEndError> {
+        let session = random().map_err(NearEndError::Random)?;
+        let (welcome, welcomes) = watch::channel(None);
+        let mut diallers = JoinSet::new();
+        let mut lines = BTreeMap::new();
+        for uplink in uplinks {
+            let (wish, wishes) = watch::channel(Wish::default());
+            let (failures, failure) = watch::channel(None);
+            let name = uplink.name.to_string();
+            let leash = Leash { device: Some(name.clone()), mark: Some(Mark::of(uplink.id).get()) };
+            let dialler = Dialler {
+                link: uplink.id,
+                leash,
+                key: Arc::clone(key),
+                relay: relay.clone(),
+                session,
+                wishes,
+                commands: handles.commands.clone(),
+                welcomes: welcome.clone(),
+                failures,
+            };
+            diallers.spawn(dialler.keep());
+            let line =
+                Line { name, wish, failure, told_failure: None, policy: None, reported: None };
+            lines.insert(uplink.id, line);
+        }
+        let now = clock::now();
+        Ok(Self {
+            handles,
+            welcomes,
+            device,
+            lines,
+            settled: false,
+            carries: None,
+            carried_at: now,
+            reported_at: now,
+            _diallers: diallers,
+        })
+    }
+
+    /// The kernel told of an uplink.
+    async fn hear(&mut self, event: &UplinkEvent) {
+        let link = event.link;
+        let Some(line) = self.lines.get(&link) else { return };
+        let (usable, carrier) = match event.what {
+            Happening::Usable(_) | Happening::AddressChanged(_) => (true, true),
+            Happening::AddressLost => (false, true),
+            Happening::CarrierLost | Happening::Gone => (false, false),
+        };
+        line.wish.send_modify(|wish| wish.usable = usable);
+        self.command(Command::Carrier { link, carrier: carrier && usable }).await;
+    }
+
+    /// What the owner and the caps want, and whether uplinks can be used at all.
+    async fn look_at_status(&mut self, status: &Status) {
+        for told in &status.uplinks {
+            let link = told.uplink.id;
+            let Some(line) = self.lines.get_mut(&link) else { continue };
+            let usable = told.state.reach().is_some();
+            line.wish
+                .send_if_modified(|wish| std::mem::replace(&mut wish.usable, usable) != usable);
+            let limit = told.standing.limit;
+            let policy = match limit.applied_to(told.uplink.policy) {
+                Policy::Primary => tunnel::Policy::Primary,
+                Policy::Secondary => tunnel::Policy::Secondary,
+                Policy::Backup => tunnel::Policy::Backup,
+                Policy::Never => tunnel::Policy::Never,
+            };
+            let metered = told.uplink.metered || limit != Limit::Free;
+            if line.policy != Some((policy, metered)) {
+                line.policy = Some((policy, metered));
+                self.command(Command::Policy { link, policy, metered }).await;
+            }
+        }
+    }
+
+    /// The tunnel told of a path: a fresh connection is wanted while it is down.
+    fn note(&mut self, event: &Event) {
+        match event {
+            Event::Path { link, from, to, why } => {
+                tracing::info!("path {link}: {from:?} to {to:?}, {why:?}");
+                if let Some(line) = self.lines.get(link) {
+                    line.wish.send_modify(|wish| wish.renew = *to == State::Down);
+                }
+            }
+            Event::Switched { from, to } => {
+                tracing::info!("what is urgent takes path {to:?}, not {from:?}");
+            }
+        }
+    }
+
+    /// The relay told which addresses are ours inside.
+    async fn settle_in(&mut self) -> Result<(), NearEndError> {
+        let welcome = self.welcomes.borrow_and_update().clone();
+        if let Some(welcome) = welcome {
+            self.device.put_addresses(welcome.inner_v4, welcome.inner_v6).await?;
+            self.settled = true;
+        }
+        Ok(())
+    }
+
+    fn tell_failures(&mut self) {
+        for line in self.lines.values_mut() {
+            let failure = line.failure.borrow_and_update().clone();
+            if failure != line.told_failure {
+                if let Some(failure) = &failure {
+                    tracing::warn!("no connection over {}: {failure}", line.name);
+                }
+                line.told_failure = failure;
+            }
+        }
+    }
+
+    /// Tells the main loop how the paths do, and whether the tunnel carries the house.
+    async fn report(&mut self, reports: &mpsc::Sender<Report>) {
+        let now = clock::now();
+        let view = self.handles.views.borrow().first().cloned();
+        let Some(view) = view else { return };
+        let again = now.saturating_since(self.reported_at) >= REPORT_EVERY;
+        if again {
+            self.reported_at = now;
+        }
+        for path in &view.paths {
+            let Some(line) = self.lines.get_mut(&path.link) else { continue };
+            let report = PathReport {
+                link: path.link,
+                health: Some(health(path.state)),
+                rtt: path.round_trip,
+                loss_ppm: path.loss_ppm,
+            };
+            let changed = line.reported.is_none_or(|before| before.health != report.health);
+            if changed || again {
+                line.reported = Some(report);
+                let _ = reports.send(Report::Path(report)).await;
+            }
+        }
+        self.report_tunnel(&view, now, reports).await;
+    }
+
+    async fn report_tunnel(
+        &mut self,
+        view: &PeerView,
+        now: Instant,
+        reports: &mpsc::Sender<Report>,
+    ) {
+        let alive = view.paths.iter().any(|path| path.connected && path.state != State::Down);
+        if alive && self.settled {
+            self.carried_at = now;
+        }
+        // One bad moment on every path is no reason to break every connection of the house.
+        let lately = self.settled && now.saturating_since(self.carried_at) < GIVE_UP;
+        if self.carries != Some(lately) {
+            self.carries = Some(lately);
+            let device = lately.then(|| self.device.device());
+            let _ = reports.send(Report::Tunnel(device)).await;
+        }
+    }
+
+    async fn command(&self, command: Command) {
+        // A pump that has ended ends us as well.
+        let _ = self.handles.commands.send(command).await;
+    }
+}
+
+const fn health(state: State) -> Health {
+    match state {
+        State::Up => Health::Up,
+        State::Suspect => Health::Suspect,
+        State::Probation => Health::Probation,
+        State::Down => Health::Down,
+    }
+}
+
+fn random() -> io::Result<u64> {
+    let mut bytes = [0; 8];
+    File::open("/dev/urandom")?.read_exact(&mut bytes)?;
+    Ok(u64::from_be_bytes(bytes))
+}
