@@ -145,14 +145,27 @@ pub(super) const TIME_V4: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 123);
 /// The same over IPv6.
 pub(super) const TIME_V6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 1, 0, 0, 0, 0, 0x123);
 
+/// Where measurements are answered, `meter.internet.test`.
+pub const METER_V4: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 90);
+/// The same over IPv6.
+pub const METER_V6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 1, 0, 0, 0, 0, 0x90);
+/// The virtual server that somebody rents to run a relay on.
+pub const VPS_V4: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 200);
+/// The same over IPv6.
+pub const VPS_V6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 1, 0, 0, 0, 0, 0x200);
+/// The /48 that is routed to it.
+pub const VPS_ROUTED_V6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0x77, 0, 0, 0, 0, 0);
+
 /// Addresses of the internet's own servers.
-pub(super) const SERVERS: [IpAddr; 6] = [
+pub(super) const SERVERS: [IpAddr; 8] = [
     IpAddr::V4(WEB_V4),
     IpAddr::V6(WEB_V6),
     IpAddr::V4(DNS_V4),
     IpAddr::V6(DNS_V6),
     IpAddr::V4(TIME_V4),
     IpAddr::V6(TIME_V6),
+    IpAddr::V4(METER_V4),
+    IpAddr::V6(METER_V6),
 ];
 
 /// The prefix length that makes an address stand alone.

@@ -12,6 +12,7 @@ use super::control::Control;
 use super::internet::Internet;
 use super::namespace::Namespace;
 use super::provider::{CUSTOMER, Provider};
+use super::relay_host;
 use super::scenario::{Replay, Scenario};
 use super::timeline::Timeline;
 use super::uplink::{CarrierSwitch, UplinkHandle};
@@ -69,6 +70,7 @@ pub struct World {
     client: Client,
     uplinks: [UplinkHandle; 2],
     internet: Mutex<Internet>,
+    vps: Namespace,
     lan: Link,
     box_namespace: Option<Namespace>,
     scenario: Scenario,
@@ -92,6 +94,7 @@ impl World {
             [(broadband.0, &broadband.1), (starlink.0, &starlink.1)],
             folder.path(),
         )?;
+        let vps = relay_host::join(internet.namespace())?;
         let uplinks = [
             site.uplink(broadband.0, broadband.1, folder.path())?,
             site.uplink(starlink.0, starlink.1, folder.path())?,
@@ -102,6 +105,7 @@ impl World {
             client,
             uplinks,
             internet: Mutex::new(internet),
+            vps,
             lan,
             box_namespace: site.box_side.into_namespace(),
             scenario,
@@ -130,6 +134,18 @@ impl World {
     #[must_use]
     pub const fn box_namespace(&self) -> Option<&Namespace> {
         self.box_namespace.as_ref()
+    }
+
+    /// The internet's namespace, for servers and tools of your own.
+    #[must_use]
+    pub fn internet(&self) -> Namespace {
+        self.internet.lock().unwrap_or_else(PoisonError::into_inner).namespace().clone()
+    }
+
+    /// A virtual server on the internet, for the far end of a tunnel.
+    #[must_use]
+    pub const fn vps(&self) -> &Namespace {
+        &self.vps
     }
 
     /// The link between the box and the LAN client.
@@ -192,7 +208,7 @@ impl World {
             part("a server has ended".to_owned(), &format!("{error:#}"));
         }
         let internet = self.internet.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut namespaces = vec![self.client.namespace(), internet.namespace()];
+        let mut namespaces = vec![self.client.namespace(), internet.namespace(), &self.vps];
         namespaces.extend(&self.box_namespace);
         namespaces.extend(self.uplinks.iter().map(|uplink| uplink.provider().namespace()));
         for namespace in namespaces {

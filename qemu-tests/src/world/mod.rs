@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   client ── lan0 ┐             ┌ broadband0 ══ emulated link ══ broadband ┐
-//!                  ├ box (under) ┤                                          ├─ internet
+//!                  ├ box (under) ┤                                          ├─ internet ── vps
 //!            perfect   test      └ starlink0  ══ emulated link ══ starlink  ┘   web, DNS, time
 //! ```
 //!
@@ -24,7 +24,9 @@ mod lease;
 mod namespace;
 mod provider;
 mod proxy;
+mod relay_host;
 mod resolve;
+mod router;
 mod scenario;
 mod service;
 mod stop;
@@ -33,7 +35,9 @@ mod timeline;
 mod uplink;
 mod web_server;
 
-pub use address_plan::{AddressFamily, Addresses, Uplink};
+pub use address_plan::{
+    AddressFamily, Addresses, METER_V4, METER_V6, Uplink, VPS_ROUTED_V6, VPS_V4, VPS_V6,
+};
 pub use build::{BoxKind, QemuPorts, World};
 pub use client::Client;
 pub use control::{ControlReply, ControlRequest, UplinkStatus, ask};
@@ -41,7 +45,9 @@ pub use fetch::FetchReport;
 pub use lease::{Lease, request_lease};
 pub use namespace::{Namespace, ToolError};
 pub use proxy::Proxy;
+pub use router::{LAN_ADDRESS, Router};
 pub use scenario::{Replay, Scenario, ScenarioError, TimelineEntry};
+pub use service::Service;
 pub use timeline::Timeline;
 pub use uplink::{CarrierSwitch, UplinkHandle};
 pub use web_server::WebAnswer;

@@ -66,6 +66,10 @@ impl Namespace {
         let namespace = Self { name: name.to_owned(), handle: Arc::new(handle) };
         // Addresses here are ours alone: no second of waiting for duplicates.
         namespace.sysctl("net/ipv6/conf/default/accept_dad", "0")?;
+        // What this machine's owner chose must not show in figures: the kernel's own default, or
+        // where only the owner may choose that, its older sibling, which fills queues as much.
+        let control = |name| namespace.sysctl("net/ipv4/tcp_congestion_control", name);
+        control("cubic").or_else(|_| control("reno"))?;
         namespace.ip("link set lo up")?;
         Ok(namespace)
     }

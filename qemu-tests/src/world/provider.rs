@@ -121,6 +121,9 @@ impl Provider {
         for family in ["ipv4/ip_forward", "ipv6/conf/all/forwarding"] {
             namespace.sysctl(&format!("net/{family}"), "1")?;
         }
+        // A customer's packets carry the customer's own address (RFC 2827): one that carries the
+        // other provider's, because a box sent an old flow the new way, goes nowhere.
+        namespace.sysctl(&format!("net/ipv4/conf/{CUSTOMER}/rp_filter"), "1")?;
         // The address of a rebinding stays when the one before it goes.
         namespace.sysctl(&format!("net/ipv4/conf/{CORE}/promote_secondaries"), "1")?;
         let (gateway, length) = (addresses.gateway_v4, addresses.prefix_length_v4);

@@ -10,14 +10,17 @@ use super::namespace::Namespace;
 
 /// A child process in a namespace. Killed when dropped.
 #[derive(Debug)]
-pub(super) struct Service {
+pub struct Service {
     child: Child,
     log: PathBuf,
 }
 
 impl Service {
     /// Starts it; what it says goes to `log`.
-    pub(super) fn start(
+    ///
+    /// # Errors
+    /// When the log cannot be written or the program cannot be started.
+    pub fn start(
         namespace: &Namespace,
         program: &str,
         arguments: &[String],
@@ -35,8 +38,15 @@ impl Service {
         Ok(Self { child, log: log.to_owned() })
     }
 
+    /// Its process id: of the program itself, which takes the place of what enters the namespace.
+    #[must_use]
+    pub fn process(&self) -> u32 {
+        self.child.id()
+    }
+
     /// The last lines of what it said.
-    pub(super) fn log_tail(&self) -> String {
+    #[must_use]
+    pub fn log_tail(&self) -> String {
         const LINES: usize = 15;
         let text = std::fs::read_to_string(&self.log).unwrap_or_default();
         let lines: Vec<_> = text.lines().collect();
@@ -44,7 +54,10 @@ impl Service {
     }
 
     /// An error with its last words, if it has ended.
-    pub(super) fn check(&mut self) -> anyhow::Result<()> {
+    ///
+    /// # Errors
+    /// Then.
+    pub fn check(&mut self) -> anyhow::Result<()> {
         if let Some(status) = self.child.try_wait()? {
             anyhow::bail!("{} ended: {status}\n{}", self.log.display(), self.log_tail());
         }

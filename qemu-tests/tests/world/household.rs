@@ -5,9 +5,8 @@ use std::net::{IpAddr, TcpListener};
 use std::os::unix::net::UnixStream;
 
 use qemu_tests::emulator::Fault;
-use qemu_tests::world::{AddressFamily, ControlReply, ControlRequest, Uplink, ask};
+use qemu_tests::world::{AddressFamily, ControlReply, ControlRequest, LAN_ADDRESS, Uplink, ask};
 
-use super::router::LAN_ADDRESS;
 use super::*;
 
 /// Which provider a request came through, by the address the internet saw.

@@ -7,14 +7,11 @@ mod cables;
 mod faults;
 mod household;
 mod replay;
-mod router;
 
 use std::time::Duration;
 
 use qemu_tests::wait::wait_until;
-use qemu_tests::world::{BoxKind, FetchReport, Scenario, World};
-
-use router::Router;
+use qemu_tests::world::{BoxKind, FetchReport, Router, Scenario, World};
 
 /// Time for anything that should happen; a machine at full load included.
 const DEADLINE: Duration = Duration::from_secs(30);

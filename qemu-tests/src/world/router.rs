@@ -2,27 +2,37 @@
 //! metrics, one of which goes away with its carrier; masquerading; dnsmasq for the house.
 
 use std::process::{Child, Stdio};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use qemu_tests::world::{Lease, Namespace, Uplink, request_lease};
 use tempfile::TempDir;
 
+use super::address_plan::Uplink;
+use super::lease::{Lease, request_lease};
+use super::namespace::Namespace;
+
 /// The router's LAN address.
-pub(crate) const LAN_ADDRESS: &str = "10.70.0.1";
+pub const LAN_ADDRESS: &str = "10.70.0.1";
 
 const DEADLINE: Duration = Duration::from_secs(20);
 
 /// A router at work; ends when dropped.
-pub(crate) struct Router {
+#[derive(Debug)]
+pub struct Router {
     dnsmasq: Child,
     folder: TempDir,
     space: Namespace,
+    leases: Mutex<[Option<Lease>; 2]>,
 }
 
 impl Router {
-    /// Routes in a namespace that has lan0, broadband0 and starlink0.
-    pub(crate) fn start(space: &Namespace) -> Result<Self> {
+    /// Routes in a namespace that has lan0, broadband0 and starlink0, with a lease from both
+    /// providers.
+    ///
+    /// # Errors
+    /// When a tool fails or a provider gives no lease.
+    pub fn start(space: &Namespace) -> Result<Self> {
         for (key, value) in [
             ("net/ipv4/ip_forward", "1"),
             ("net/ipv6/conf/all/forwarding", "1"),
@@ -59,7 +69,8 @@ impl Router {
             .arg(format!("--dhcp-leasefile={}", folder.path().join("leases").display()))
             .stderr(Stdio::null())
             .spawn()?;
-        let router = Self { dnsmasq, folder, space: space.clone() };
+        let leases = Mutex::default();
+        let router = Self { dnsmasq, folder, space: space.clone(), leases };
         for uplink in Uplink::ALL {
             router.dial(uplink)?;
         }
@@ -67,7 +78,10 @@ impl Router {
     }
 
     /// Asks the provider for an address and routes by it.
-    pub(crate) fn dial(&self, uplink: Uplink) -> Result<Lease> {
+    ///
+    /// # Errors
+    /// When it gives none, or a tool fails.
+    pub fn dial(&self, uplink: Uplink) -> Result<Lease> {
         let space = &self.space;
         let interface = uplink.box_interface();
         let lease = request_lease(space, interface, self.folder.path(), DEADLINE)?;
@@ -76,7 +90,19 @@ impl Router {
         space.ip(&format!("-4 addr flush dev {interface}"))?;
         space.ip(&format!("addr add {}/{} dev {interface}", lease.address, lease.prefix_length))?;
         space.ip(&format!("route replace default via {router} dev {interface} metric {metric}"))?;
+        let mut leases = self.leases.lock().unwrap_or_else(PoisonError::into_inner);
+        leases[uplink as usize] = Some(lease.clone());
         Ok(lease)
+    }
+
+    /// What the provider gave last.
+    ///
+    /// # Panics
+    /// Never: a router without leases cannot be made.
+    #[must_use]
+    pub fn lease(&self, uplink: Uplink) -> Lease {
+        let leases = self.leases.lock().unwrap_or_else(PoisonError::into_inner);
+        leases[uplink as usize].clone().expect("a router starts with a lease from both")
     }
 }
 
