@@ -29,6 +29,13 @@ enum Kind {
     Trace { trace: DeliveryTrace, phase: Duration, next: u64 },
 }
 
+impl Kind {
+    fn replay(trace: DeliveryTrace, phase: ReplayPhase) -> Self {
+        let next = trace.first_at_or_after(phase.position());
+        Self::Trace { trace, phase: phase.position(), next }
+    }
+}
+
 #[derive(Clone, Copy, Debug)]
 struct Service {
     /// Millionths of a byte still to leave at `since`.
@@ -43,11 +50,8 @@ impl Bottleneck {
         let kind = match capacity {
             Capacity::Unlimited => Kind::Unlimited,
             Capacity::Rate(rate) => Kind::Constant { bits_per_second: rate.bits_per_second() },
-            Capacity::Trace(recorded) => {
-                let trace = recorded.delivery();
-                let next = trace.first_at_or_after(phase.position());
-                Kind::Trace { trace, phase: phase.position(), next }
-            }
+            Capacity::Trace(recorded) => Kind::replay(recorded.delivery(), phase),
+            Capacity::Brought(trace) => Kind::replay(trace, phase),
         };
         Self { kind, share: 1_000_000, in_service: None, left_over: 0 }
     }

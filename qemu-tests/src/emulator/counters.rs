@@ -10,6 +10,8 @@ use super::packet_log::Verdict;
 pub struct Counters {
     /// Frames that came in.
     pub received: u64,
+    /// Packet bytes that came in.
+    pub received_bytes: u64,
     /// Frames that came out, copies included.
     pub delivered: u64,
     /// Packet bytes that came out, copies included.

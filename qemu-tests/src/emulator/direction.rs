@@ -83,6 +83,7 @@ impl Direction {
     pub fn handle_frame(&mut self, frame: Frame, now: Instant) {
         self.advance(now);
         self.counters.received += 1;
+        self.counters.received_bytes += u64::from(frame.packet_bytes());
         if self.impairments.no_carrier {
             self.note(&frame, Verdict::NoCarrier, now);
             return;
@@ -217,12 +218,12 @@ impl Direction {
 
     /// Puts a frame on its way, with the errors of the wire.
     fn send(&mut self, mut frame: Frame, draws: &Draws, now: Instant) {
-        let [corrupt, which_bit, duplicate, reorder] = draws.0;
+        let [corrupt, which_bit, duplicate, reorder, jitter] = draws.0;
         if self.impairments.corrupt.hits(corrupt) {
             frame.flip_bit(which_bit);
             self.counters.corrupted += 1;
         }
-        let delay = self.way.delay_at(now) + self.impairments.extra_delay;
+        let delay = self.way.delay_at(now, jitter) + self.impairments.extra_delay;
         if self.impairments.duplicate.hits(duplicate) {
             self.line.push(frame.clone(), now, delay);
             self.counters.duplicated += 1;
@@ -248,8 +249,8 @@ impl Direction {
     }
 }
 
-/// Random numbers for one frame on the wire: corrupt, which bit, duplicate, reorder.
-struct Draws([u64; 4]);
+/// Random numbers for one frame on the wire: corrupt, which bit, duplicate, reorder, jitter.
+struct Draws([u64; 5]);
 
 #[cfg(test)]
 mod tests;

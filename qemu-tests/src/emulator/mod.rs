@@ -35,7 +35,7 @@ pub use loss::{GilbertElliott, LossSpecification, LossWindow};
 pub use packet_log::{LogEntry, Verdict};
 pub use quantity::{Mtu, Probability, QuantityError, Rate, Share, Span};
 pub use specification::{
-    Capacity, Delay, DirectionSpecification, LinkSpecification, QueueLimit, ReplayPhase, Side,
-    TooBigSender,
+    Capacity, Delay, DirectionSpecification, LinkSpecification, NormalDelay, QueueLimit,
+    ReplayPhase, Side, TooBigSender,
 };
 pub use trace::{DelayTrace, DeliveryTrace, RecordedTrace, TraceError};

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::loss::LossSpecification;
 use super::quantity::{Rate, Span};
-use super::trace::RecordedTrace;
+use super::trace::{DelayTrace, DeliveryTrace, RecordedTrace};
 
 /// Which way a frame travels, seen from the house: `up` leaves the box, `down` comes to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -53,7 +53,7 @@ pub struct DirectionSpecification {
 }
 
 /// How fast frames leave the queue.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Capacity {
     /// At once.
@@ -63,16 +63,34 @@ pub enum Capacity {
     Rate(Rate),
     /// At the delivery opportunities of a recording: 1500 bytes at each.
     Trace(RecordedTrace),
+    /// The same of a recording that somebody brought along.
+    #[serde(skip)]
+    Brought(DeliveryTrace),
 }
 
 /// How long a frame is on the way.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Delay {
     /// Always the same, one way.
     Constant(Span),
+    /// A little different for each frame, one way; frames keep their order.
+    Normal(NormalDelay),
     /// As recorded, one way, in steps of 10 ms.
     Trace(RecordedTrace),
+    /// The same of a recording that somebody brought along.
+    #[serde(skip)]
+    Brought(DelayTrace),
+}
+
+/// A delay with a bell curve, cut off at 3.5 standard deviations and at nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct NormalDelay {
+    /// Its middle.
+    pub mean: Span,
+    /// Its standard deviation.
+    pub deviation: Span,
 }
 
 impl Default for Delay {

@@ -82,12 +82,13 @@ pub enum ScenarioError {
 }
 
 /// Those that come with the program.
-const SHIPPED: [(&str, &str); 5] = [
+const SHIPPED: [(&str, &str); 6] = [
     ("calm", include_str!("../../scenarios/calm.toml")),
     ("carrier-loss", include_str!("../../scenarios/carrier-loss.toml")),
     ("silent-blackhole", include_str!("../../scenarios/silent-blackhole.toml")),
     ("slow-decay", include_str!("../../scenarios/slow-decay.toml")),
     ("starlink-trace", include_str!("../../scenarios/starlink-trace.toml")),
+    ("two-uplinks", include_str!("../../scenarios/two-uplinks.toml")),
 ];
 
 impl Scenario {

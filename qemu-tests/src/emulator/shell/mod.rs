@@ -14,4 +14,5 @@ pub use clock::Clock;
 pub use link::{Link, LinkError, LinkOptions, LinkStatus};
 pub use port::{FramePort, QemuSocket, SendOutcome, SocketPair, Tap};
 pub use runner::DirectionStatus;
+pub(crate) use runner::be_punctual;
 pub use timing::{Timing, TimingReport, measure_timing};

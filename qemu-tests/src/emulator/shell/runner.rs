@@ -244,7 +244,7 @@ impl Runner {
 
 /// Asks the kernel to run this thread on time. Where it refuses, frames leave later on a busy
 /// machine, and the timing error says so.
-fn be_punctual() {
+pub(crate) fn be_punctual() {
     // A sleep may otherwise run 50 us over.
     let _ = nix::sys::prctl::set_timerslack(1);
     // Ahead of everything that is not real-time, compilers and the guest among it. Allowed to root,
