@@ -4,6 +4,7 @@ pub mod command;
 pub mod emulator;
 pub mod house;
 pub mod machine;
+pub mod meter;
 pub mod up;
 pub mod wait;
 pub mod world;

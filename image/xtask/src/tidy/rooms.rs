@@ -44,4 +44,4 @@ pub(super) const ROOMS: &[Room] = &[
 pub(super) const TOOLS_ONLY: &[&str] = &["anyhow"];
 
 /// Folders outside `services/` whose code is pure too, but for a `shell/` inside them.
-pub(super) const PURE_FOLDERS: &[&str] = &["qemu-tests/src/emulator/"];
+pub(super) const PURE_FOLDERS: &[&str] = &["qemu-tests/src/emulator/", "qemu-tests/src/meter/"];
