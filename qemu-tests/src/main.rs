@@ -37,6 +37,7 @@ fn main() -> ExitCode {
         Arguments::Bench(bench::Arguments::Boot(arguments)) => {
             bench::boot::run(arguments, &mut say)
         }
+        Arguments::Bench(bench::Arguments::Wan(arguments)) => bench::wan::run(arguments, &mut say),
         Arguments::Run(arguments) => run::run(arguments, &mut say),
         Arguments::Fault(arguments) => fault::run(arguments, &mut say),
         Arguments::Status(arguments) => status::run(arguments, &mut say),

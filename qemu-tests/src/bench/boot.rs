@@ -3,12 +3,12 @@
 //! Times are measured from the hand-over of the firmware, which is the board's and not ours, and
 //! which it tells on the serial console. The firmware's own time is printed beside them: always the
 //! same code, it says how fast the host is.
+use crate::bench::Figures;
 use crate::house::House;
 use crate::machine::record::{Record, Verdict};
 use crate::machine::{Image, ImageArguments, MachineSpec, Variant, accelerator};
 use crate::world::{Scenario, Uplink};
 use anyhow::{Context, Result, ensure};
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -52,9 +52,6 @@ pub fn run(arguments: &Arguments, say: &mut dyn FnMut(&str)) -> Result<()> {
     std::fs::write(&arguments.json, serde_json::to_string_pretty(&figures)? + "\n")
         .with_context(|| format!("{path}"))
 }
-
-/// A table: names with their unit, and numbers.
-pub type Figures = BTreeMap<String, f64>;
 
 /// Boots an image in the calm world until it has been idle for two minutes.
 ///

@@ -6,6 +6,7 @@
 mod cables;
 mod faults;
 mod household;
+mod meter;
 mod replay;
 
 use std::time::Duration;
