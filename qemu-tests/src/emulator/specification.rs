@@ -121,9 +121,6 @@ impl Default for QueueLimit {
 pub struct ReplayPhase(Duration);
 
 impl ReplayPhase {
-    /// Seconds of the recordings at which a dish moves to another satellite, modulo 15 s
-    /// (`data/README.md`).
-    const HANDOVER_IN_RECORDING: Duration = Duration::from_millis(8_690);
     /// UTC seconds of a minute at which the real dishes do, modulo 15 s.
     const HANDOVER_IN_UTC: Duration = Duration::from_secs(12);
     const SLOT_NANOS: u128 = 15_000_000_000;
@@ -135,12 +132,11 @@ impl ReplayPhase {
     }
 
     /// Starts where the replayed handovers fall on the real ones, if the emulator starts `utc`
-    /// after the Unix epoch.
+    /// after the Unix epoch and the recording's first is at `handover`.
     #[must_use]
-    pub fn in_step_with_utc(utc: Duration) -> Self {
+    pub fn in_step_with_utc(utc: Duration, handover: Duration) -> Self {
         let slot = Self::SLOT_NANOS;
-        let nanos = utc.as_nanos() + Self::HANDOVER_IN_RECORDING.as_nanos() + slot
-            - Self::HANDOVER_IN_UTC.as_nanos();
+        let nanos = utc.as_nanos() + handover.as_nanos() + slot - Self::HANDOVER_IN_UTC.as_nanos();
         Self(Duration::from_nanos(u64::try_from(nanos % slot).expect("less than 15 s")))
     }
 
@@ -168,7 +164,7 @@ mod tests {
     fn the_recorded_handover_falls_on_utc_seconds_12_27_42_57() {
         for second in [0, 3, 11, 12, 13, 59] {
             let utc = Duration::from_secs(1_800_000_000 + second);
-            let phase = ReplayPhase::in_step_with_utc(utc).position();
+            let phase = ReplayPhase::in_step_with_utc(utc, Duration::from_millis(8_690)).position();
             // From now to the next recorded handover, and to the next one in the sky.
             let recorded = (15_000 + 8_690 - phase.as_millis()) % 15_000;
             let sky = (60_000 + 12_000 - utc.as_millis() % 60_000) % 15_000;

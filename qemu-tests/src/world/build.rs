@@ -285,7 +285,7 @@ impl<'a> Site<'a> {
         };
         let phase = match scenario.replay {
             Replay::FromStart => ReplayPhase::default(),
-            Replay::InStepWithUtc => clock.phase_in_step_with_utc(),
+            Replay::InStepWithUtc => clock.phase_in_step_with_utc(scenario.handover.duration()),
         };
         Ok(Self { scenario, box_side, clock, phase })
     }

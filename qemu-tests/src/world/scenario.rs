@@ -18,6 +18,9 @@ pub struct Scenario {
     /// Where recordings stand at the start.
     #[serde(default)]
     pub replay: Replay,
+    /// Where in the recording a dish first moves to another satellite; every 15 s from there on.
+    #[serde(default = "Scenario::own_handover")]
+    pub handover: Span,
     /// The cable, DSL or fibre.
     pub broadband: LinkSpecification,
     /// The dish.
@@ -82,7 +85,10 @@ pub enum ScenarioError {
 }
 
 /// Those that come with the program.
-const SHIPPED: [(&str, &str); 6] = [
+const SHIPPED: [(&str, &str); 9] = [
+    ("blackhole", include_str!("../../scenarios/blackhole.toml")),
+    ("both-down", include_str!("../../scenarios/both-down.toml")),
+    ("boundary", include_str!("../../scenarios/boundary.toml")),
     ("calm", include_str!("../../scenarios/calm.toml")),
     ("carrier-loss", include_str!("../../scenarios/carrier-loss.toml")),
     ("silent-blackhole", include_str!("../../scenarios/silent-blackhole.toml")),
@@ -94,6 +100,12 @@ const SHIPPED: [(&str, &str); 6] = [
 impl Scenario {
     /// Faults in a timeline at most.
     pub const MAX_TIMELINE: usize = 1_000;
+
+    /// Where it is in our own recordings (`data/README.md`).
+    #[must_use]
+    pub const fn own_handover() -> Span {
+        Span::from_millis(8_690)
+    }
 
     /// The names of the scenarios that come with the program.
     pub fn shipped() -> impl Iterator<Item = &'static str> {
@@ -169,7 +181,7 @@ mod tests {
 
     #[test]
     fn what_is_wrong_is_named_with_its_line() {
-        let calm = SHIPPED[0].1;
+        let calm = include_str!("../../scenarios/calm.toml");
         for (wrong, line_of, word) in [
             (calm.replace("seed", "sede"), "sede", "sede"),
             (calm.replace("50 Mbit/s", "50 MB/s"), "50 MB/s", "kbit/s"),

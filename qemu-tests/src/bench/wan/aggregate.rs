@@ -71,7 +71,8 @@ fn scenario(seed: u64) -> Scenario {
     });
     let about = "two constant uplinks that add up".to_owned();
     let (replay, timeline) = (Replay::FromStart, Vec::new());
-    Scenario { about, seed, replay, broadband, starlink, timeline }
+    let handover = Scenario::own_handover();
+    Scenario { about, seed, replay, handover, broadband, starlink, timeline }
 }
 
 /// What so many greedy downloads carry together, in megabits of payload per second.

@@ -13,6 +13,7 @@ use super::{Options, Say};
 use crate::bench::Figures;
 use crate::emulator::{Fault, Side};
 use crate::meter::Distribution;
+use crate::meter::shell::StreamPlan;
 use crate::world::Uplink;
 
 /// A kind of fault that is measured.
@@ -59,6 +60,11 @@ impl FaultKind {
         }
     }
 
+    /// Whether the better uplink is lost for a while.
+    fn returns(self) -> bool {
+        self.words().contains(&"return")
+    }
+
     /// Its name.
     const fn word(self) -> &'static str {
         self.words()[0]
@@ -75,6 +81,7 @@ impl FaultKind {
     fn plan(self, number: u32) -> FaultPlan {
         let at_once = |fault| vec![(Duration::ZERO, fault)];
         let lasting = |steps, seconds| FaultPlan {
+            messages: StreamPlan::CALL,
             steps,
             hold: Duration::from_secs(seconds),
             heals: true,
@@ -103,7 +110,9 @@ impl FaultKind {
             },
             Self::Mtu => {
                 let bytes = 1_280.try_into().expect("IPv6 asks for no less");
-                lasting(at_once(Fault::Mtu { bytes, icmp: false }), 8)
+                // Large enough that a tunnel's packet around one no longer passes.
+                let messages = StreamPlan { bytes: StreamPlan::MAX_BYTES, ..StreamPlan::CALL };
+                FaultPlan { messages, ..lasting(at_once(Fault::Mtu { bytes, icmp: false }), 8) }
             }
         }
     }
@@ -182,7 +191,7 @@ fn figures(kind: FaultKind, outcomes: &[Outcome]) -> Figures {
     // What never came back within the time it was given counts as that time.
     let given = trial::RETURN_WITHIN.as_secs_f64();
     let returns = outcomes.iter().map(|each| each.return_s.unwrap_or(given));
-    put("return_s", Distribution::of(returns).max());
+    put("return_s", Distribution::of(returns).max().filter(|_| kind.returns()));
     put("repetitions", Some(outcomes.len() as f64));
     figures
 }

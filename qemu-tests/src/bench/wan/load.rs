@@ -12,7 +12,7 @@ use super::wire::earlier;
 use super::{Options, Say};
 use crate::bench::Figures;
 use crate::meter::Journal;
-use crate::meter::shell::{FlowKind, FlowPlan};
+use crate::meter::shell::{FlowKind, FlowPlan, StreamPlan};
 
 /// Starlink alone: nowhere to flee.
 const POLICIES: [Policy; 2] = [Policy::Never, Policy::Primary];
@@ -41,7 +41,7 @@ pub(super) fn measure(
     let clock = stage.world().clock();
     let mut watch = |session: u32, plans: &[FlowPlan]| -> Result<_> {
         say(&format!("load of {name}: {} kinds of connections beside a call", plans.len()));
-        let traffic = Traffic::start(&stage, session, plans)?;
+        let traffic = Traffic::start(&stage, session, StreamPlan::CALL, plans)?;
         std::thread::sleep(WARM_UP + WATCH);
         let now = clock.now();
         Ok((traffic.finish(), earlier(now, WATCH)..now))

@@ -2,11 +2,11 @@
 
 use std::fmt;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 
-use super::contender::Contender;
+use super::contender::by_name;
 use super::faults::{self, FaultKind};
-use super::{Options, Say, aggregate, idle, load, sky};
+use super::{Options, Say, aggregate, idle, load, sky, throughput};
 use crate::bench::Figures;
 
 /// One thing that is measured at a time.
@@ -22,6 +22,8 @@ pub(super) enum Measurement {
     Load,
     /// Nobody uses it.
     Idle,
+    /// One core at each end.
+    Throughput,
 }
 
 impl fmt::Display for Measurement {
@@ -56,7 +58,7 @@ impl fmt::Display for Bar {
 }
 
 /// Every promise, in the order of the table.
-const PROMISES: [(&str, Bar); 20] = [
+const PROMISES: [(&str, Bar); 22] = [
     ("blackhole_gap_p99_ms", Bar::AtMost(120.0)),
     ("blackhole_lost", Bar::AtMost(0.0)),
     ("blackhole_tcp_survived_percent", Bar::AtLeast(100.0)),
@@ -74,6 +76,8 @@ const PROMISES: [(&str, Bar); 20] = [
     ("aggregate_percent", Bar::AtLeast(90.0)),
     ("single_flow_percent_of_best", Bar::AtLeast(97.0)),
     ("throughput_vs_raw_quinn", Bar::AtLeast(0.35)),
+    ("throughput_vs_boringtun", Bar::AtLeast(2.0)),
+    ("throughput_vs_wireguardgo", Bar::AtLeast(1.0)),
     ("load_extra_p95_ms", Bar::AtMost(30.0)),
     ("idle_cpu_percent", Bar::AtMost(1.0)),
     ("idle_rss_mb", Bar::AtMost(30.0)),
@@ -81,7 +85,7 @@ const PROMISES: [(&str, Bar); 20] = [
 
 impl Measurement {
     fn all() -> impl Iterator<Item = Self> {
-        let rest = [Self::Sky, Self::Aggregate, Self::Load, Self::Idle];
+        let rest = [Self::Sky, Self::Aggregate, Self::Load, Self::Idle, Self::Throughput];
         FaultKind::ALL.into_iter().map(Self::Fault).chain(rest)
     }
 
@@ -93,6 +97,19 @@ impl Measurement {
             Self::Aggregate => &["aggregate", "single"],
             Self::Load => &["load"],
             Self::Idle => &["idle"],
+            Self::Throughput => &["throughput"],
+        }
+    }
+
+    /// Who can be measured.
+    pub(super) const fn contenders(self) -> &'static [&'static str] {
+        match self {
+            Self::Fault(_) | Self::Sky => &["porchlight", "route", "mptcp", "rebind"],
+            // Those that carry everything that the house sends.
+            Self::Aggregate | Self::Load => &["porchlight", "route"],
+            // Those with a daemon of their own.
+            Self::Idle => &["porchlight"],
+            Self::Throughput => &["porchlight", "boringtun", "wireguardgo"],
         }
     }
 
@@ -102,16 +119,18 @@ impl Measurement {
     /// When it does not start or does not do its work before anything goes wrong.
     pub(super) fn measure(
         self,
-        contender: &dyn Contender,
+        name: &str,
         options: &Options,
         say: &mut Say<'_>,
     ) -> Result<Figures> {
+        let contender = || by_name(name).with_context(|| format!("there is no contender {name}"));
         match self {
-            Self::Fault(kind) => faults::measure(kind, contender, options, say),
-            Self::Sky => sky::measure(contender, options, say),
-            Self::Aggregate => aggregate::measure(contender, options, say),
-            Self::Load => load::measure(contender, options, say),
-            Self::Idle => idle::measure(contender, options, say),
+            Self::Fault(kind) => faults::measure(kind, contender()?, options, say),
+            Self::Sky => sky::measure(contender()?, options, say),
+            Self::Aggregate => aggregate::measure(contender()?, options, say),
+            Self::Load => load::measure(contender()?, options, say),
+            Self::Idle => idle::measure(contender()?, options, say),
+            Self::Throughput => throughput::measure(name, options, say),
         }
     }
 }
@@ -151,8 +170,22 @@ pub(super) fn named(contender: &str, figures: Figures) -> Figures {
     if contender == "porchlight" {
         return figures;
     }
-    let peer = |(name, value): (String, f64)| (format!("peer_{contender}_{name}"), value);
+    let peer = |(name, value): (String, f64)| {
+        // The yardstick is nobody's.
+        let is_yardstick = name.starts_with("calibration_");
+        (if is_yardstick { name } else { format!("peer_{contender}_{name}") }, value)
+    };
     figures.into_iter().map(peer).collect()
+}
+
+/// Ours against the peers that do the same job.
+pub(super) fn compare(figures: &mut Figures) {
+    for peer in ["boringtun", "wireguardgo"] {
+        let theirs = figures.get(&format!("peer_{peer}_throughput_gbps"));
+        if let Some((ours, theirs)) = figures.get("throughput_gbps").zip(theirs) {
+            figures.insert(format!("throughput_vs_{peer}"), ours / theirs);
+        }
+    }
 }
 
 /// Prints the promises with ours beside the peers, then every other figure.

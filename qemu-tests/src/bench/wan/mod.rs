@@ -12,11 +12,15 @@ mod load;
 mod measurement;
 mod sky;
 mod stage;
+mod throughput;
+mod trace_file;
 mod traffic;
 mod trial;
 mod wire;
 
-use std::path::PathBuf;
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -24,7 +28,7 @@ use anyhow::{Context, Result};
 use crate::bench::Figures;
 use crate::meter::shell::StreamReport;
 use crate::world::Scenario;
-use contender::Contender;
+use trace_file::BroughtTrace;
 
 /// `world bench wan`: measures failover.
 #[derive(Debug, clap::Args)]
@@ -45,12 +49,19 @@ pub struct Arguments {
     /// Where the random moments of faults come from
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// Another recording of Starlink, as CSV: `t_ms,pkts_1500,owd_ms` or
+    /// `icmp_seq,t_send_unix,rtt_ms`
+    #[arg(long, value_name = "FILE")]
+    trace: Option<PathBuf>,
     /// How many minutes the Starlink recording is watched without a fault
     #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=80))]
     minutes: u64,
     /// The folder of our programs, if it is not that of this one
     #[arg(long, value_name = "FOLDER")]
     programs: Option<PathBuf>,
+    /// The folder of peers that are no part of the system, such as boringtun-cli
+    #[arg(long, value_name = "FOLDER")]
+    peer_programs: Option<PathBuf>,
     /// Write what became of each message to files here
     #[arg(long, value_name = "FOLDER")]
     messages: Option<PathBuf>,
@@ -65,13 +76,20 @@ struct Options {
     seed: u64,
     watch: Duration,
     programs: PathBuf,
+    peer_programs: Option<PathBuf>,
     messages: Option<PathBuf>,
+    trace: Option<BroughtTrace>,
 }
 
 impl Options {
     /// The links of most measurements.
     fn scenario(&self) -> Result<Scenario> {
-        Ok(Scenario { seed: self.seed, ..Scenario::load("two-uplinks")? })
+        let mut scenario = Scenario { seed: self.seed, ..Scenario::load("two-uplinks")? };
+        if let Some(trace) = &self.trace {
+            trace.put_on(&mut scenario.starlink);
+            scenario.handover = trace.handover;
+        }
+        Ok(scenario)
     }
 
     /// Writes a line for each message, if that was asked for.
@@ -102,16 +120,22 @@ pub fn run(arguments: &Arguments, say: &mut Say<'_>) -> Result<()> {
         seed: arguments.seed,
         watch: Duration::from_secs(60 * arguments.minutes),
         programs: arguments.programs.clone().unwrap_or(beside),
+        peer_programs: arguments.peer_programs.clone(),
         messages: arguments.messages.clone(),
+        trace: arguments.trace.as_deref().map(read_trace).transpose()?,
     };
     let mut all = vec![Figures::new(); contenders.len()];
     let mut failures = Vec::new();
     for measurement in measurements {
-        for (contender, figures) in contenders.iter().zip(&mut all) {
-            match measurement.measure(&**contender, &options, say) {
+        let taking_part = |name: &str| measurement.contenders().contains(&name);
+        for (name, figures) in contenders.iter().zip(&mut all) {
+            if !taking_part(name) {
+                continue;
+            }
+            match measurement.measure(name, &options, say) {
                 Ok(found) => figures.extend(found),
                 Err(error) => {
-                    let failure = format!("{measurement}, {}: {error:#}", contender.name());
+                    let failure = format!("{measurement}, {name}: {error:#}");
                     say(&failure);
                     failures.push(failure);
                 }
@@ -119,11 +143,12 @@ pub fn run(arguments: &Arguments, say: &mut Say<'_>) -> Result<()> {
         }
     }
     let mut figures = Figures::new();
-    for (contender, mut own) in contenders.iter().zip(all) {
+    for (name, mut own) in contenders.iter().zip(all) {
         let longest = measurement::longest_return(&own);
         own.extend(longest.map(|seconds| ("return_s".to_owned(), seconds)));
-        figures.extend(measurement::named(contender.name(), own));
+        figures.extend(measurement::named(name, own));
     }
+    measurement::compare(&mut figures);
     measurement::tell(&figures, say);
     for failure in &failures {
         say(&format!("not measured: {}", failure.lines().next().unwrap_or_default()));
@@ -135,13 +160,28 @@ pub fn run(arguments: &Arguments, say: &mut Say<'_>) -> Result<()> {
     Ok(())
 }
 
+/// The longest file that is read, in bytes: an hour of bins is 5 MB.
+const MAX_TRACE_BYTES: u64 = 64 * 1_024 * 1_024;
+
+fn read_trace(path: &Path) -> Result<BroughtTrace> {
+    let name = path.display().to_string();
+    let mut text = String::new();
+    let file = File::open(path).with_context(|| format!("recording {name}"))?;
+    let read = file.take(MAX_TRACE_BYTES).read_to_string(&mut text);
+    read.with_context(|| format!("recording {name}: expected text"))?;
+    Ok(BroughtTrace::parse(&text, &name)?)
+}
+
+/// Ours, then the peers.
+const CONTENDERS: [&str; 6] =
+    ["porchlight", "route", "mptcp", "rebind", "boringtun", "wireguardgo"];
+
 /// Those named, or all.
-fn choose_contenders(names: &[String]) -> Result<Vec<Box<dyn Contender>>> {
-    let mut all = contender::all();
-    let known: Vec<_> = all.iter().map(|contender| contender.name()).collect();
+fn choose_contenders(names: &[String]) -> Result<Vec<&'static str>> {
     for name in names {
-        anyhow::ensure!(known.contains(&name.as_str()), "{name:?} is none of {}", known.join(", "));
+        let known = CONTENDERS.contains(&name.as_str());
+        anyhow::ensure!(known, "{name:?} is none of {}", CONTENDERS.join(", "));
     }
-    all.retain(|contender| names.is_empty() || names.iter().any(|name| name == contender.name()));
-    Ok(all)
+    let wanted = |name: &&str| names.is_empty() || names.iter().any(|given| given == name);
+    Ok(CONTENDERS.into_iter().filter(wanted).collect())
 }

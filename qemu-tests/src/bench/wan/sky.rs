@@ -14,6 +14,7 @@ use super::wire::{WireRecord, WireSampler, earlier};
 use super::{Options, Say};
 use crate::bench::Figures;
 use crate::emulator::shell::Clock;
+use crate::meter::shell::StreamPlan;
 use crate::meter::{Distribution, Journal};
 use crate::world::Uplink;
 
@@ -44,7 +45,7 @@ pub(super) fn measure(
     let stage = Stage::set(contender, options.scenario()?, POLICIES, &options.programs)?;
     let clock = stage.world().clock();
     let wire = WireSampler::start(stage.world())?;
-    let traffic = Traffic::start(&stage, 1, &traffic::MODEST)?;
+    let traffic = Traffic::start(&stage, 1, StreamPlan::CALL, &traffic::MODEST)?;
     traffic.wait_until_on(Uplink::Starlink, &stage, &wire)?;
     let before = stage.running().switches()?;
     let begun = clock.now();
@@ -178,7 +179,7 @@ mod tests {
         let watched = Instant::BOOT..Instant::from_secs(61);
         let found = handovers(clock, &watched);
         assert!((3..=4).contains(&found.len()), "{found:?}");
-        let phase = clock.phase_in_step_with_utc().position();
+        let phase = clock.phase_in_step_with_utc(Duration::from_millis(8_690)).position();
         for at in found {
             let place = (phase + at.saturating_since(Instant::BOOT)).as_millis() % 15_000;
             assert!(place.abs_diff(8_690) <= 2, "{place} ms into a slot of the recording");

@@ -43,10 +43,15 @@ impl Traffic {
     ///
     /// # Errors
     /// When the contender gives no way for it, or a connection does not come about.
-    pub(super) fn start(stage: &Stage, session: u32, plans: &[FlowPlan]) -> Result<Self> {
+    pub(super) fn start(
+        stage: &Stage,
+        session: u32,
+        call: StreamPlan,
+        plans: &[FlowPlan],
+    ) -> Result<Self> {
         let (world, clock) = (stage.world(), stage.world().clock());
         let channel = stage.running().channel(&stage.site())?;
-        let stream = Stream::start(&channel, session, StreamPlan::CALL, clock)?;
+        let stream = Stream::start(&channel, session, call, clock)?;
         if !stage.running().carries_the_house() {
             return Ok(Self { stream, flows: None, openings: None });
         }

@@ -13,7 +13,7 @@ use super::stage::Stage;
 use super::traffic::{self, Traffic, TrafficReport};
 use super::wire::{WireSampler, earlier};
 use crate::emulator::Fault;
-use crate::meter::shell::StreamReport;
+use crate::meter::shell::{StreamPlan, StreamReport};
 use crate::meter::{Gap, Journal, Survival};
 use crate::wait::wait_until;
 
@@ -31,6 +31,8 @@ const ALIVE_IN: Duration = Duration::from_secs(2);
 /// What goes wrong, and when it is over.
 #[derive(Clone, Debug)]
 pub(super) struct FaultPlan {
+    /// What is sent all the time.
+    pub(super) messages: StreamPlan,
     /// What, and how long after the beginning.
     pub(super) steps: Vec<(Duration, Fault)>,
     /// How long it lasts.
@@ -88,7 +90,7 @@ pub(super) fn run(
     let (world, clock) = (stage.world(), stage.world().clock());
     let better = stage.site().better();
     let wire = WireSampler::start(world)?;
-    let traffic = Traffic::start(stage, session, &traffic::MODEST)?;
+    let traffic = Traffic::start(stage, session, plan.messages, &traffic::MODEST)?;
     traffic.wait_until_on(better, stage, &wire)?;
     let phase = PHASE.mul_f64(f64::from(random.next_u32()) / f64::from(u32::MAX));
     std::thread::sleep(BEFORE + phase);

@@ -31,10 +31,11 @@ impl Clock {
         self.start.elapsed()
     }
 
-    /// The phase at which replayed handovers fall on the real ones, given when this clock started.
+    /// The phase at which replayed handovers fall on the real ones, given when this clock started
+    /// and where in the recording the first one is.
     #[must_use]
-    pub fn phase_in_step_with_utc(&self) -> ReplayPhase {
+    pub fn phase_in_step_with_utc(&self, handover: Duration) -> ReplayPhase {
         let utc = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        ReplayPhase::in_step_with_utc(utc.saturating_sub(self.elapsed()))
+        ReplayPhase::in_step_with_utc(utc.saturating_sub(self.elapsed()), handover)
     }
 }

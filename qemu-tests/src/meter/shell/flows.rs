@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use units::Instant;
 
-use super::{Over, PATIENCE};
+use super::{Over, PATIENCE, pin_to};
 use crate::emulator::shell::Clock;
 use crate::meter::{Progress, Survival};
 use crate::world::Namespace;
@@ -94,6 +94,32 @@ impl Flows {
         plans: &[FlowPlan],
         clock: Clock,
     ) -> io::Result<Self> {
+        Self::start_pinned(None, near, far, address, plans, clock)
+    }
+
+    /// The same with all threads near on the first of these cores and all far on the second.
+    ///
+    /// # Errors
+    /// As for [`Self::start`].
+    pub fn start_on(
+        cores: [usize; 2],
+        near: &Namespace,
+        far: &Namespace,
+        address: IpAddr,
+        plans: &[FlowPlan],
+        clock: Clock,
+    ) -> io::Result<Self> {
+        Self::start_pinned(Some(cores), near, far, address, plans, clock)
+    }
+
+    fn start_pinned(
+        cores: Option<[usize; 2]>,
+        near: &Namespace,
+        far: &Namespace,
+        address: IpAddr,
+        plans: &[FlowPlan],
+        clock: Clock,
+    ) -> io::Result<Self> {
         let listener = far.run(|| TcpListener::bind((address, PORT)))?;
         listener.set_nonblocking(true)?;
         let planned = plans.iter().flat_map(|plan| (0..plan.count).map(|_| *plan));
@@ -104,8 +130,15 @@ impl Flows {
         };
         let flows: Arc<[Flow]> = planned.map(flow).collect();
         let mut own = Self { over: Over::default(), flows, threads: Vec::new() };
+        // A core that is not there shows in the figures; the connections come about all the same.
+        let pin = move |end: usize| {
+            let _ = cores.map(|cores| pin_to(cores[end]));
+        };
         let (shared, over) = (Arc::clone(&own.flows), own.over.clone());
-        let accept = move || accept_all(&listener, &shared, clock, &over);
+        let accept = move || {
+            pin(1);
+            accept_all(&listener, &shared, clock, &over);
+        };
         own.threads.push(far.spawn("meter-accept", accept)?);
         let server = SocketAddr::new(address, PORT);
         for number in 0..own.flows.len() {
@@ -114,6 +147,7 @@ impl Flows {
             stream.write_all(&[u8::try_from(number).expect("a plan counts in bytes")])?;
             let (shared, over) = (Arc::clone(&own.flows), own.over.clone());
             let run = move || {
+                pin(0);
                 let flow = &shared[number];
                 match flow.kind {
                     FlowKind::Download => receive(stream, flow, clock, &over),

@@ -16,7 +16,7 @@ use std::time::Duration;
 pub use channel::{Channel, ChannelEnd, METER_PORT, udp_channel};
 pub use flows::{FlowKind, FlowPlan, FlowReport, Flows};
 pub use openings::{OpeningAnswerer, Openings, OpeningsReport};
-pub use pace::Pace;
+pub use pace::{Pace, pin_to};
 pub use stream::{Stream, StreamPlan, StreamReport};
 
 /// How long a thread waits for something before it looks whether it is over.

@@ -2,9 +2,21 @@
 
 use std::time::Duration;
 
+use nix::sched::{CpuSet, sched_setaffinity};
+use nix::unistd::Pid;
 use units::Instant;
 
 use crate::emulator::shell::{Clock, be_punctual};
+
+/// Keeps the calling thread, and those it will start, on one core.
+///
+/// # Errors
+/// When there is no such core.
+pub fn pin_to(core: usize) -> nix::Result<()> {
+    let mut cores = CpuSet::new();
+    cores.set(core)?;
+    sched_setaffinity(Pid::from_raw(0), &cores)
+}
 
 /// A beat: moments at equal distances, waited for one after the other.
 #[derive(Debug)]

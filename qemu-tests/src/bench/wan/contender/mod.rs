@@ -20,7 +20,7 @@ use crate::meter::shell::{Channel, udp_channel};
 use crate::world::{Lease, METER_V4, Namespace, Uplink, World};
 
 pub use mptcp::Mptcp;
-pub use porchlight::Porchlight;
+pub use porchlight::{Ends, Porchlight, RunningPorchlight};
 pub use quic::{QuicIdentity, client_config, runtime, server_config};
 pub use rebind::Rebind;
 pub use route::Route;
@@ -159,10 +159,11 @@ pub trait Running {
     }
 }
 
-/// Every contender that can be measured in the world of two uplinks; ours first.
+/// A contender that can be measured in the world of two uplinks.
 #[must_use]
-pub fn all() -> Vec<Box<dyn Contender>> {
-    vec![Box::new(Porchlight), Box::new(Route), Box::new(Mptcp), Box::new(Rebind)]
+pub fn by_name(name: &str) -> Option<&'static dyn Contender> {
+    const ALL: [&dyn Contender; 4] = [&Porchlight, &Route, &Mptcp, &Rebind];
+    ALL.into_iter().find(|contender| contender.name() == name)
 }
 
 /// A server that both pingers and people ask whether the internet is there.

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 
-use super::{Contender, Running, Site};
-use crate::world::{Service, Uplink, VPS_ROUTED_V6, VPS_V4, VPS_V6};
+use super::{Contender, Policy, Running, Site};
+use crate::world::{Namespace, Service, Uplink, VPS_ROUTED_V6, VPS_V4, VPS_V6};
 
 /// The counter of moves of traffic from one uplink to another.
 const SWITCHES: &str = "porchlight_wan_switches_total";
@@ -28,33 +28,73 @@ impl Contender for Porchlight {
     }
 
     fn start(&self, site: &Site<'_>) -> Result<Box<dyn Running>> {
-        let (relay, wan) = (program(site.programs, "relay")?, program(site.programs, "wan")?);
-        let (relay_state, wan_state) = (folder(site.folder, "relay")?, folder(site.folder, "wan")?);
-        let vps = site.world.vps();
-        let listen = format!("{VPS_V4}:443");
-        let line = vps
-            .tool(&relay, &["enroll", "--state", &relay_state, "--address", &listen, "bench"])?
-            .trim()
-            .to_owned();
+        let uplinks = Uplink::ALL.map(|uplink| (uplink, site.policy(uplink)));
+        let (near, far) = (site.space(), site.world.vps());
+        let (folder, programs) = (site.folder, site.programs);
+        let ends = Ends { near, far, uplinks: &uplinks, folder, programs, cores: None };
+        Ok(Box::new(ends.start()?))
+    }
+}
+
+/// Where both ends run, and how.
+#[derive(Debug)]
+pub struct Ends<'a> {
+    /// The box.
+    pub near: &'a Namespace,
+    /// The server.
+    pub far: &'a Namespace,
+    /// The box's uplinks.
+    pub uplinks: &'a [(Uplink, Policy)],
+    /// For state and logs.
+    pub folder: &'a Path,
+    /// Where `wan` and `relay` are.
+    pub programs: &'a Path,
+    /// The cores that the ends are kept on.
+    pub cores: Option<[usize; 2]>,
+}
+
+impl Ends<'_> {
+    /// Enrols the box and starts both ends.
+    ///
+    /// # Errors
+    /// When a program is missing or refuses.
+    pub fn start(&self) -> Result<RunningPorchlight> {
+        let (relay, wan) = (program(self.programs, "relay")?, program(self.programs, "wan")?);
+        let (relay_state, wan_state) = (folder(self.folder, "relay")?, folder(self.folder, "wan")?);
+        let address = format!("{VPS_V4}:443");
+        let enrol = ["enroll", "--state", &relay_state, "--address", &address, "bench"];
+        let line = self.far.tool(&relay, &enrol)?.trim().to_owned();
         ensure!(!line.is_empty() && !line.contains('\n'), "relay enroll printed {line:?}");
-        let serve = [
-            "serve".to_owned(),
-            "--state".to_owned(),
-            relay_state,
-            "--listen".to_owned(),
-            listen,
-            "--listen".to_owned(),
-            format!("[{VPS_V6}]:443"),
-            "--inner-v6".to_owned(),
-            format!("{VPS_ROUTED_V6}/48"),
-        ];
-        let relay = Service::start(vps, &relay, &serve, &site.folder.join("relay.log"))?;
-        site.space().tool(&wan, &["join", "--state", &wan_state, &line])?;
-        let settings = site.folder.join("wan.toml");
-        std::fs::write(&settings, settings_text(site, &wan_state))?;
-        let run = ["run".to_owned(), settings.display().to_string()];
-        let wan = Service::start(site.space(), &wan, &run, &site.folder.join("wan.log"))?;
-        Ok(Box::new(RunningPorchlight { wan, relay, state: wan_state.into() }))
+        let (v6, inner_v6) = (format!("[{VPS_V6}]:443"), format!("{VPS_ROUTED_V6}/48"));
+        let mut serve = vec![relay.as_str(), "serve", "--state", &relay_state];
+        serve.extend(["--listen", &address, "--listen", &v6, "--inner-v6", &inner_v6]);
+        let relay = self.service(1, &serve)?;
+        self.near.tool(&wan, &["join", "--state", &wan_state, &line])?;
+        let settings = self.folder.join("wan.toml");
+        std::fs::write(&settings, self.settings(&wan_state))?;
+        let wan = self.service(0, &[&wan, "run", &settings.display().to_string()])?;
+        Ok(RunningPorchlight { wan, relay, state: wan_state.into() })
+    }
+
+    /// Starts one end, on its core if it has one.
+    fn service(&self, end: usize, words: &[&str]) -> Result<Service> {
+        let (space, log) = [(self.near, "wan.log"), (self.far, "relay.log")][end];
+        let core = self.cores.map(|cores| cores[end].to_string());
+        let pinned = core.iter().flat_map(|core| ["taskset", "--cpu-list", core]);
+        let mut words = pinned.chain(words.iter().copied()).map(str::to_owned);
+        let program = words.next().context("there is a program to start")?;
+        Service::start(space, &program, &words.collect::<Vec<_>>(), &self.folder.join(log))
+    }
+
+    fn settings(&self, state: &str) -> String {
+        let mut text = format!("state = {state:?}\nbus = false\n\n[lan]\ndevice = \"lan0\"\n");
+        for (uplink, policy) in self.uplinks {
+            let (name, kind, policy) = (uplink.box_interface(), uplink.name(), policy.word());
+            text.push_str(&format!(
+                "\n[[uplink]]\nname = {name:?}\nkind = {kind:?}\npolicy = {policy:?}\n"
+            ));
+        }
+        text
     }
 }
 
@@ -71,24 +111,20 @@ fn folder(parent: &Path, name: &str) -> Result<String> {
     Ok(path.display().to_string())
 }
 
-fn settings_text(site: &Site<'_>, state: &str) -> String {
-    let mut text = format!("state = {state:?}\nbus = false\n\n[lan]\ndevice = \"lan0\"\n");
-    for uplink in Uplink::ALL {
-        let (name, kind) = (uplink.box_interface(), uplink.name());
-        let policy = site.policy(uplink).word();
-        text.push_str(&format!(
-            "\n[[uplink]]\nname = {name:?}\nkind = {kind:?}\npolicy = {policy:?}\n"
-        ));
-    }
-    text
-}
-
 /// Both daemons; the box's ends first.
 #[derive(Debug)]
-struct RunningPorchlight {
+pub struct RunningPorchlight {
     wan: Service,
     relay: Service,
     state: PathBuf,
+}
+
+impl RunningPorchlight {
+    /// What both ends said last.
+    #[must_use]
+    pub fn log_tails(&self) -> String {
+        format!("wan:\n{}\nrelay:\n{}\n", self.wan.log_tail(), self.relay.log_tail())
+    }
 }
 
 impl Running for RunningPorchlight {
@@ -102,7 +138,7 @@ impl Running for RunningPorchlight {
     }
 
     fn dump(&self) -> String {
-        format!("wan:\n{}\nrelay:\n{}\n", self.wan.log_tail(), self.relay.log_tail())
+        self.log_tails()
     }
 }
 
