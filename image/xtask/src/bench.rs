@@ -1,5 +1,7 @@
 //! `cargo xtask bench`: a table on the terminal and the same as flat JSON in `target/bench/`.
 
+mod wan;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
@@ -25,6 +27,7 @@ pub(crate) fn run(places: &Places, bench: &Bench) -> Result<()> {
     fs::create_dir_all(&folder)?;
     let (name, figures) = match bench.name {
         BenchName::Boot => ("boot", boot(places, &folder, bench.cold)?),
+        BenchName::Wan => return wan::run(places, &folder, &bench.wan),
     };
     let path = folder.join(format!("{name}.json"));
     fs::write(&path, serde_json::to_string_pretty(&figures)? + "\n")?;

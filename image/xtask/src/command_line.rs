@@ -138,9 +138,32 @@ pub(crate) struct Flash {
 pub(crate) struct Bench {
     /// What to measure.
     pub(crate) name: BenchName,
-    /// Also measure `up` from nothing: a fresh copy of the sources and an empty cache.
+    /// boot: also measure `up` from nothing, a fresh copy of the sources and an empty cache.
     #[arg(long)]
     pub(crate) cold: bool,
+    #[command(flatten)]
+    pub(crate) wan: WanBench,
+}
+
+/// What `bench wan` passes on; the program that measures says what it means.
+#[derive(Debug, Args)]
+pub(crate) struct WanBench {
+    /// wan: replay this recording of Starlink (CSV: `t_ms,pkts_1500,owd_ms` or
+    /// `icmp_seq,t_send_unix,rtt_ms`).
+    #[arg(long, value_name = "FILE")]
+    pub(crate) trace: Option<PathBuf>,
+    /// wan: only these figures, and what is measured with them.
+    #[arg(long, value_delimiter = ',', value_name = "FIGURE")]
+    pub(crate) only: Vec<String>,
+    /// wan: how often each fault is put on [default: 30].
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) repetitions: Option<u32>,
+    /// wan: only these contenders.
+    #[arg(long, value_delimiter = ',', value_name = "NAME")]
+    pub(crate) contender: Vec<String>,
+    /// wan: how many minutes the recording is watched without a fault [default: 60].
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) minutes: Option<u64>,
 }
 
 /// The measurements there are.
@@ -148,4 +171,6 @@ pub(crate) struct Bench {
 pub(crate) enum BenchName {
     /// Image sizes, boot times, idle memory, the emulator's timing.
     Boot,
+    /// What a house notices when an uplink fails, beside other ways to keep it online.
+    Wan,
 }
