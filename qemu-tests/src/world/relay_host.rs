@@ -1,5 +1,6 @@
 //! A virtual server on the internet, as one rents it: one address of each family on its only
-//! interface, a gateway outside its own network, and an IPv6 prefix routed to it. A relay runs here.
+//! interface, a gateway outside its own network, and an IPv6 prefix routed to it. A relay runs
+//! here.
 
 use super::address_plan::{VPS_ROUTED_V6, VPS_V4, VPS_V6};
 use super::namespace::Namespace;

@@ -239,8 +239,8 @@ impl Line<'_> {
     }
 }
 
-/// A loop keeps the phase of the handovers if it is a whole number of slots; one that lacks a little
-/// of the last stays silent for it.
+/// A loop keeps the phase of the handovers if it is a whole number of slots; one that lacks a
+/// little of the last stays silent for it.
 fn period(recorded_ms: u64) -> Duration {
     let recorded = Duration::from_millis(recorded_ms);
     let slots = (recorded_ms + LACKING_MS) / 15_000;

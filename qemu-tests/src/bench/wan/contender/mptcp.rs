@@ -80,12 +80,21 @@ fn set_source(space: &Namespace, uplink: Uplink, lease: &Lease) -> Result<()> {
     let router = lease.router.context("the provider named no router")?;
     let (interface, table) = (uplink.box_interface(), 101 + uplink as u32);
     space.ip(&format!("route replace default via {router} dev {interface} table {table}"))?;
-    space.ip(&format!("rule add from {} lookup {table} pref {}", lease.address, 900 + table))?;
+    let preference = 900 + table;
+    // That of an earlier address, if there was one.
+    let _ = space.ip(&format!("rule del pref {preference}"));
+    space.ip(&format!("rule add from {} lookup {table} pref {preference}", lease.address))?;
     Ok(())
 }
 
 fn set_endpoint(space: &Namespace, uplink: Uplink, lease: &Lease, flags: &str) -> Result<()> {
     let (address, interface) = (lease.address, uplink.box_interface());
+    for line in space.ip("mptcp endpoint show")?.lines().filter(|line| line.contains(interface)) {
+        let mut words = line.split_whitespace().skip_while(|word| *word != "id");
+        if let Some(id) = words.nth(1) {
+            space.ip(&format!("mptcp endpoint delete id {id}"))?;
+        }
+    }
     space.ip(&format!("mptcp endpoint add {address} dev {interface} {flags}"))?;
     Ok(())
 }
