@@ -4,6 +4,7 @@
 //! Each test builds a world of its own, so they may run side by side.
 
 mod cables;
+mod contenders;
 mod faults;
 mod household;
 mod meter;

@@ -19,7 +19,7 @@ fn clean_house() -> House {
         way.loss = Default::default();
     }
     let house = house_without_client(scenario);
-    house.world.client().lease(DEADLINE).unwrap();
+    house.world.client().lease(DEADLINE).expect("the router leases");
     house.fetch_until("a page", |_| true);
     house
 }
@@ -27,8 +27,8 @@ fn clean_house() -> House {
 impl House {
     fn stream(&self) -> Stream {
         let (near, far) = (self.world.client().namespace(), self.world.internet());
-        let channel = udp_channel(near, &far, METER_V4.into()).unwrap();
-        Stream::start(&channel, 7, StreamPlan::CALL, self.world.clock()).unwrap()
+        let channel = udp_channel(near, &far, METER_V4.into()).expect("sockets");
+        Stream::start(&channel, 7, StreamPlan::CALL, self.world.clock()).expect("threads")
     }
 
     /// Waits until that many more messages have arrived each way.
@@ -38,7 +38,8 @@ impl House {
             let now = stream.arrived();
             (now[0] >= enough[0] && now[1] >= enough[1]).then_some(())
         };
-        wait_until("messages", DEADLINE, || self.world.dump(), there).unwrap();
+        wait_until("messages", DEADLINE, || self.world.dump(), there)
+            .unwrap_or_else(|error| panic!("{error}"));
     }
 }
 
