@@ -69,7 +69,7 @@ fn a_cut_is_a_gap_with_losses_and_connections_outlive_it() {
         count: 1,
         bytes_per_second: Some(50_000),
     });
-    let flows = Flows::start(near, &far, METER_V4.into(), &plans, clock).unwrap();
+    let flows = Flows::start(None, near, &far, METER_V4.into(), &plans, clock).unwrap();
     let stream = house.stream();
     house.wait_for_messages(&stream, 100);
     let uplink = house.world.uplink(Uplink::Broadband);

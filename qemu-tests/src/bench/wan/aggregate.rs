@@ -80,7 +80,7 @@ fn megabits(stage: &Stage, count: u8) -> Result<f64> {
     let (world, clock) = (stage.world(), stage.world().clock());
     let plan = [FlowPlan { kind: FlowKind::Download, count, bytes_per_second: None }];
     let (near, far) = (world.client().namespace(), world.internet());
-    let flows = Flows::start(near, &far, METER_V4.into(), &plan, clock)?;
+    let flows = Flows::start(None, near, &far, METER_V4.into(), &plan, clock)?;
     std::thread::sleep(WARM_UP + WATCH);
     let now = clock.now();
     let reports = flows.finish();

@@ -40,7 +40,8 @@ pub(super) fn measure(
     ensure!(stage.running().carries_the_house(), "{name} does not carry what the house sends");
     let clock = stage.world().clock();
     let mut watch = |session: u32, plans: &[FlowPlan]| -> Result<_> {
-        say(&format!("load of {name}: {} kinds of connections beside a call", plans.len()));
+        let beside = if plans.is_empty() { "alone" } else { "under load" };
+        say(&format!("load of {name}: a call {beside}"));
         let traffic = Traffic::start(&stage, session, StreamPlan::CALL, plans)?;
         std::thread::sleep(WARM_UP + WATCH);
         let now = clock.now();

@@ -56,7 +56,7 @@ impl Traffic {
             return Ok(Self { stream, flows: None, openings: None });
         }
         let (near, far, meter) = (world.client().namespace(), world.internet(), METER_V4.into());
-        let flows = Flows::start(near, &far, meter, plans, clock);
+        let flows = Flows::start(None, near, &far, meter, plans, clock);
         let flows = flows.context("connections beside the stream")?;
         let openings = Openings::start(near, IpAddr::V4(METER_V4), session, clock)?;
         Ok(Self { stream, flows: Some(flows), openings: Some(openings) })

@@ -83,36 +83,12 @@ pub struct Flows {
 }
 
 impl Flows {
-    /// Connects from `near` to a server of our own at `address` in `far`.
+    /// Connects from `near` to a server of our own at `address` in `far`; with `cores`, all
+    /// threads near are on the first of them and all far on the second.
     ///
     /// # Errors
     /// When the address cannot be bound or a connection does not come about.
     pub fn start(
-        near: &Namespace,
-        far: &Namespace,
-        address: IpAddr,
-        plans: &[FlowPlan],
-        clock: Clock,
-    ) -> io::Result<Self> {
-        Self::start_pinned(None, near, far, address, plans, clock)
-    }
-
-    /// The same with all threads near on the first of these cores and all far on the second.
-    ///
-    /// # Errors
-    /// As for [`Self::start`].
-    pub fn start_on(
-        cores: [usize; 2],
-        near: &Namespace,
-        far: &Namespace,
-        address: IpAddr,
-        plans: &[FlowPlan],
-        clock: Clock,
-    ) -> io::Result<Self> {
-        Self::start_pinned(Some(cores), near, far, address, plans, clock)
-    }
-
-    fn start_pinned(
         cores: Option<[usize; 2]>,
         near: &Namespace,
         far: &Namespace,

@@ -53,7 +53,7 @@ fn gigabits(pair: &Pair, dump: &dyn Fn() -> String) -> Result<f64> {
     let clock = Clock::start();
     let start = || {
         let address = METER_V4.into();
-        Flows::start_on(CORES, &pair.house, &pair.far, address, &UPLOADS, clock).ok()
+        Flows::start(Some(CORES), &pair.house, &pair.far, address, &UPLOADS, clock).ok()
     };
     let flows = wait_until("connections through the tunnel", READY_WITHIN, dump, start)
         .with_context(|| pair.dump())?;
