@@ -87,7 +87,9 @@ impl Ends<'_> {
     }
 
     fn settings(&self, state: &str) -> String {
-        let mut text = format!("state = {state:?}\nbus = false\n\n[lan]\ndevice = \"lan0\"\n");
+        let mut text =
+            format!("state = {state:?}\nmetrics = \"{state}/metrics.sock\"\nbus = false\n");
+        text.push_str("\n[lan]\ndevice = \"lan0\"\n");
         for (uplink, policy) in self.uplinks {
             let (name, kind, policy) = (uplink.box_interface(), uplink.name(), policy.word());
             text.push_str(&format!(
