@@ -75,7 +75,7 @@ pub const LONGEST_HOLD: Duration = Duration::from_secs(300);
 /// A path that stays up for so long has stopped to flap.
 const FORGIVEN: Duration = Duration::from_secs(300);
 /// A path that goes down again so soon after it came up flaps.
-const FLAP: Duration = Duration::from_secs(30);
+const FLAP: Duration = Duration::from_secs(5);
 
 /// The state of one path.
 #[derive(Clone, Copy, Debug)]

@@ -29,8 +29,12 @@ use crate::wire::{Hello, Welcome};
 const PATIENCE: Duration = Duration::from_millis(1_500);
 /// Pause after the first failure; it doubles up to the last.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
-/// Longest pause between attempts. The light is still right within three of these.
-const LAST_PAUSE: Duration = Duration::from_secs(2);
+/// Longest pause while an outage is young: a path that is back is found within a second.
+const SHORT_PAUSE: Duration = Duration::from_millis(500);
+/// Attempts before an outage is old: two minutes of them.
+const YOUNG: u32 = 60;
+/// Longest pause in an old one.
+const LAST_PAUSE: Duration = Duration::from_secs(5);
 /// A new connection is given this long to show that it carries before another is made.
 const TRIAL: Duration = Duration::from_secs(3);
 
@@ -96,7 +100,8 @@ impl Dialler {
     /// Keeps a connection as long as anybody wishes for one.
     pub async fn keep(mut self) {
         let mut current: Option<quinn::Connection> = None;
-        let (mut generation, mut attempt, mut pause) = (0_u8, 0_usize, FIRST_PAUSE);
+        let (mut generation, mut attempt) = (0_u8, 0_usize);
+        let (mut failed, mut pause) = (0_u32, FIRST_PAUSE);
         loop {
             let wish = *self.wishes.borrow_and_update();
             let alive = current.as_ref().is_some_and(|now| now.close_reason().is_none());
@@ -121,13 +126,16 @@ impl Dialler {
                 Ok(connection) => {
                     current = Some(connection);
                     self.failures.send_replace(None);
-                    pause = FIRST_PAUSE;
+                    (failed, pause) = (0, FIRST_PAUSE);
                     TRIAL
                 }
                 Err(error) => {
                     self.failures.send_replace(Some(error.to_string()));
-                    pause = (2 * pause).min(LAST_PAUSE);
-                    pause
+                    failed = failed.saturating_add(1);
+                    let longest = if failed < YOUNG { SHORT_PAUSE } else { LAST_PAUSE };
+                    let wait = pause;
+                    pause = (2 * pause).min(longest);
+                    wait
                 }
             };
             // A wish that changes ends the pause: a cable that is back is tried at once.

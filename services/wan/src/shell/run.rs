@@ -2,10 +2,10 @@
 //!
 //! One thread. The loop owns the machine, the socket of the kernel's news, the way to the kernel
 //! and two sets of tasks, all aborted when it ends. One set holds what runs as long as the loop:
-//! the near end of the tunnel, the two announcers to the bus, the server of numbers, the keeper of counters and the keeper of
-//! the packet filter; they read newest values and the loop never waits for them. The other holds
-//! questions to the world, at most two for each uplink. The loop itself waits for the kernel's
-//! answers, which take microseconds, and for nothing else.
+//! the near end of the tunnel, the two announcers to the bus, the server of numbers, the keeper of
+//! counters and the keeper of the packet filter; they read newest values and the loop never waits
+//! for them. The other holds questions to the world, at most two for each uplink. The loop itself
+//! waits for the kernel's answers, which take microseconds, and for nothing else.
 //!
 //! Asked to stop, it takes what is ours out of the kernel. Killed, it leaves everything there: the
 //! house goes on, and the next start takes it over.
