@@ -34,6 +34,6 @@ pub mod wire;
 
 pub use class::Class;
 pub use machine::{Counters, DatagramError, End, Event, InnerError, Tunnel};
-pub use path::{State, Why};
+pub use path::{Rhythm, State, Why};
 pub use policy::Policy;
 pub use window::Window;

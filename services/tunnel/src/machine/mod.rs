@@ -19,7 +19,7 @@ use crate::class::Classifier;
 use crate::dedup::Dedup;
 use crate::fragment::Reassembly;
 use crate::packet::PacketError;
-use crate::path::{Path, State, Why};
+use crate::path::{Path, Rhythm, State, Why};
 use crate::pins::Pins;
 use crate::policy::Policy;
 use crate::window::Window;
@@ -54,6 +54,13 @@ pub enum Event {
         from: Option<LinkId>,
         /// The path now, if there is one.
         to: Option<LinkId>,
+    },
+    /// How a path's datagrams arrived in the last moments: what a slot clock learns from.
+    Rhythm {
+        /// Which.
+        link: LinkId,
+        /// How.
+        rhythm: Rhythm,
     },
 }
 
@@ -123,6 +130,7 @@ pub struct Tunnel {
     last_inner: Option<Instant>,
     active_since: Option<Instant>,
     watched: Instant,
+    rhythm_told: Instant,
     counters: Counters,
 }
 
@@ -159,6 +167,7 @@ impl Tunnel {
             last_inner: None,
             active_since: None,
             watched: now,
+            rhythm_told: now,
             counters: Counters::default(),
         }
     }
@@ -217,7 +226,7 @@ impl Tunnel {
     /// `link` is expected to be silent in `window`. The far end is told.
     pub fn handle_window(&mut self, link: LinkId, window: Option<Window>, now: Instant) {
         let index = self.index_or_insert(link, now);
-        self.paths[index].window = window;
+        self.paths[index].expect(window, now);
     }
 
     /// The far end has started anew: its numbers begin again.

@@ -85,7 +85,7 @@ impl Tunnel {
             }
         };
         if let Some((opens, closes)) = told.window {
-            path.window = Some(Window { opens: at(opens), closes: at(closes) });
+            path.expect(Some(Window { opens: at(opens), closes: at(closes) }), now);
         }
         if path.far_carrier != told.carrier {
             path.far_carrier = told.carrier;

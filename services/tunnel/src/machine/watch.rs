@@ -4,11 +4,16 @@ use core::time::Duration;
 
 use units::Instant;
 
-use super::{Event, Tunnel, WATCH_AWAKE};
+use super::{End, Event, Tunnel, WATCH_AWAKE};
 use crate::path::{Path, State};
 
 /// If this program itself was kept from running for so long, silence says nothing about the paths.
 const OWN_DELAY: Duration = Duration::from_millis(25);
+
+/// How long a window is remembered after it has closed.
+const EXCUSE: Duration = Duration::from_millis(300);
+/// How often the paths' rhythms are told.
+const RHYTHM_INTERVAL: Duration = Duration::from_millis(20);
 
 impl Tunnel {
     /// Judges every path, and acts on what has changed.
@@ -38,6 +43,22 @@ impl Tunnel {
         }
         self.choose();
         self.leave_unusable(now);
+        self.tell_rhythms(awake, now);
+    }
+
+    /// Only what arrives at the active pace has a rhythm, and only the box asks for it.
+    fn tell_rhythms(&mut self, awake: bool, now: Instant) {
+        if self.end == End::Relay || now.saturating_since(self.rhythm_told) < RHYTHM_INTERVAL {
+            return;
+        }
+        self.rhythm_told = now;
+        for index in 0..self.paths.len() {
+            let path = &mut self.paths[index];
+            let link = path.link;
+            if let Some(rhythm) = path.arrivals.take_rhythm().filter(|_| awake) {
+                self.tell(Event::Rhythm { link, rhythm });
+            }
+        }
     }
 
     /// Packets that wait on a path which cannot carry them, while another can.
@@ -66,11 +87,10 @@ impl Tunnel {
     }
 }
 
-/// After a window the path is another one: its least delay is looked for anew.
+/// A window is forgotten a while after it has closed: until then it excuses silence that began in
+/// it.
 fn close_window(path: &mut Path, now: Instant) {
-    if path.window.is_some_and(|window| now >= window.closes + Duration::from_millis(300)) {
-        path.window = None;
-        path.arrivals.forget_least_delay();
-        path.least_round_trip = None;
+    if path.window.is_some_and(|window| now >= window.closes + EXCUSE) {
+        path.expect(None, now);
     }
 }

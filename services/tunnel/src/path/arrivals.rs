@@ -37,6 +37,20 @@ pub struct Newest {
     pub at: Instant,
 }
 
+/// What was seen of a path's rhythm since somebody last asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rhythm {
+    /// When the most delayed datagram arrived.
+    pub at: Instant,
+    /// Its delay above the least seen lately.
+    pub delay: Duration,
+    /// The longest time in which nothing arrived: from when, until when.
+    pub hole: Option<(Instant, Instant)>,
+}
+
+/// Pauses shorter than this are none.
+const SHORTEST_HOLE: Duration = Duration::from_millis(40);
+
 /// What has arrived on one path.
 #[derive(Debug, Default)]
 pub struct Arrivals {
@@ -48,11 +62,13 @@ pub struct Arrivals {
     least: LeastDelay,
     queue_micros: u32,
     jitter_micros: u32,
+    rhythm: Option<Rhythm>,
 }
 
 impl Arrivals {
     /// A datagram has arrived. Whether it can belong to this path at all.
     pub fn record(&mut self, sequence: u32, sent: Stamp, bytes: usize, now: Instant) -> bool {
+        let before = self.newest.map(|newest| newest.at);
         let reference = self.newest.map_or(u64::from(sequence), |newest| newest.sequence);
         let sequence = extend(sequence, reference);
         if sequence.abs_diff(reference) > FARTHEST {
@@ -70,7 +86,8 @@ impl Arrivals {
                 self.newest = Some(Newest { sequence, sent, at: now });
             }
         }
-        self.measure(sent, now);
+        let above = self.measure(sent, now);
+        self.note_rhythm(before, above, now);
         true
     }
 
@@ -136,7 +153,8 @@ impl Arrivals {
         }
     }
 
-    fn measure(&mut self, sent: Stamp, now: Instant) {
+    /// How far the delay is above the least, in microseconds.
+    fn measure(&mut self, sent: Stamp, now: Instant) -> u32 {
         let delay = Stamp::at(now).micros_since(sent);
         let above = self.least.above(delay, now);
         self.queue_micros = smooth(self.queue_micros, above, 8);
@@ -145,6 +163,26 @@ impl Arrivals {
                 smooth(self.jitter_micros, delay.wrapping_sub(last).unsigned_abs(), 16);
         }
         self.last_delay = Some(delay);
+        above
+    }
+
+    fn note_rhythm(&mut self, before: Option<Instant>, above: u32, now: Instant) {
+        let delay = Duration::from_micros(above.into());
+        let fresh = Rhythm { at: now, delay, hole: None };
+        let rhythm = self.rhythm.get_or_insert(fresh);
+        if delay > rhythm.delay {
+            (rhythm.at, rhythm.delay) = (now, delay);
+        }
+        if let Some(begin) = before
+            && now.saturating_since(begin) >= SHORTEST_HOLE
+        {
+            rhythm.hole = Some((begin, now));
+        }
+    }
+
+    /// What was seen of its rhythm since the last call.
+    pub fn take_rhythm(&mut self) -> Option<Rhythm> {
+        self.rhythm.take()
     }
 }
 

@@ -10,7 +10,7 @@ use std::collections::VecDeque;
 use bytes::{Bytes, BytesMut};
 use units::{Instant, LinkId};
 
-pub use arrivals::{Arrivals, Newest};
+pub use arrivals::{Arrivals, Newest, Rhythm};
 pub use health::{Evidence, FIRST_HOLD, Health, LONGEST_HOLD, State, Why};
 pub use sent::{Lesson, Sent, SentRing};
 
@@ -165,6 +165,19 @@ impl Path {
         (self.round_trip, self.least_round_trip) = (None, None);
         (self.far_queue, self.loss_ppm) = (Duration::ZERO, 0);
         self.poor = false;
+    }
+
+    /// It is expected to be silent then. A window that is over has left another path behind: its
+    /// least delay is looked for anew.
+    pub fn expect(&mut self, window: Option<Window>, now: Instant) {
+        let over = self.window.is_some_and(|old| {
+            old.closes <= now && window.is_none_or(|new| new.opens > old.closes)
+        });
+        if over {
+            self.arrivals.forget_least_delay();
+            self.least_round_trip = None;
+        }
+        self.window = window;
     }
 
     /// Whether it may carry inner packets at all.

@@ -165,7 +165,9 @@ impl House {
             self.transmit(side);
             self.deliver(side);
             while let Some(event) = self.ends[side].poll_event() {
-                self.events.push((self.now, side, event));
+                if !matches!(event, Event::Rhythm { .. }) {
+                    self.events.push((self.now, side, event));
+                }
             }
         }
         self.advance(end);

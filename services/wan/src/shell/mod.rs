@@ -14,6 +14,7 @@ mod probes;
 mod routes;
 pub mod run;
 pub mod settings;
+mod sky;
 mod store;
 mod translate;
 mod tunnel_device;

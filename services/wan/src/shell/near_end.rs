@@ -30,6 +30,7 @@ use units::{Instant, LinkId};
 
 use super::join;
 use super::junction::{Junction, Report};
+use super::sky::Sky;
 use super::tunnel_device::{DeviceError, TunnelDevice};
 use crate::caps::Limit;
 use crate::direct::health::Health;
@@ -147,7 +148,7 @@ async fn serve(
                 let status = junction.status.borrow_and_update().clone();
                 near.look_at_status(&status).await;
             }
-            Some(notice) = near.handles.notices.recv() => near.note(&notice.event),
+            Some(notice) = near.handles.notices.recv() => near.note(&notice.event).await,
             Ok(()) = near.welcomes.changed() => near.settle_in().await?,
             Ok(()) = near.handles.views.changed() => {}
             _ = look.tick() => {
@@ -176,6 +177,7 @@ struct NearEnd {
     handles: Handles,
     welcomes: watch::Receiver<Option<Welcome>>,
     device: TunnelDevice,
+    sky: Sky,
     lines: BTreeMap<LinkId, Line>,
     settled: bool,
     carries: Option<bool>,
@@ -222,6 +224,7 @@ impl NearEnd {
             handles,
             welcomes,
             device,
+            sky: Sky::new(uplinks),
             lines,
             settled: false,
             carries: None,
@@ -268,8 +271,14 @@ impl NearEnd {
     }
 
     /// The tunnel told of a path: a fresh connection is wanted while it is down.
-    fn note(&mut self, event: &Event) {
+    async fn note(&mut self, event: &Event) {
         match event {
+            Event::Rhythm { link, rhythm } => {
+                self.sky.hear(*link, rhythm);
+                for (link, window) in self.sky.poll_windows(clock::now()) {
+                    self.command(Command::Window { link, window }).await;
+                }
+            }
             Event::Path { link, from, to, why } => {
                 tracing::info!("path {link}: {from:?} to {to:?}, {why:?}");
                 if let Some(line) = self.lines.get(link) {
