@@ -175,7 +175,8 @@ impl Path {
         });
         if over {
             self.arrivals.forget_least_delay();
-            self.least_round_trip = None;
+            // The last known is the best guess until the new path has been measured.
+            self.least_round_trip = self.round_trip;
         }
         self.window = window;
     }
