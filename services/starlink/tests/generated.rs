@@ -17,10 +17,15 @@ use super::unknown::Known;
 
 ";
 
+/// A file of this room, wherever the test is started.
+fn room(file: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(file)
+}
+
 #[test]
 fn the_messages_are_what_the_proto_says() -> Result<(), Box<dyn Error>> {
     let scratch = Path::new(env!("CARGO_TARGET_TMPDIR"));
-    let descriptors = protox::compile(["proto/device.proto"], ["proto"])?;
+    let descriptors = protox::compile([room("proto/device.proto")], [room("proto")])?;
     // One answer of three is much larger than the others.
     prost_build::Config::new()
         .boxed(".SpaceX.API.Device.Response.response.dish_status")
@@ -32,7 +37,7 @@ fn the_messages_are_what_the_proto_says() -> Result<(), Box<dyn Error>> {
 
 #[test]
 fn the_known_fields_are_what_the_proto_says() -> Result<(), Box<dyn Error>> {
-    let descriptors = protox::compile(["proto/device.proto"], ["proto"])?;
+    let descriptors = protox::compile([room("proto/device.proto")], [room("proto")])?;
     let mut text = String::new();
     for message in &descriptors.file[0].message_type {
         writeln!(text, "const {}: &[Known] = &[", constant(message.name()))?;
@@ -70,7 +75,7 @@ fn compare(kept: &str, made: &str) -> Result<(), Box<dyn Error>> {
     let fresh: PathBuf =
         Path::new(env!("CARGO_TARGET_TMPDIR")).join(kept.rsplit('/').next().unwrap_or(kept));
     std::fs::write(&fresh, made)?;
-    let same = std::fs::read_to_string(kept).is_ok_and(|text| text == made);
+    let same = std::fs::read_to_string(room(kept)).is_ok_and(|text| text == made);
     assert!(same, "{kept} is not what the proto says; cp {} {kept}", fresh.display());
     Ok(())
 }
