@@ -113,7 +113,7 @@ fn the_owner_s_word_counts_at_once() {
         _ => None,
     });
     assert_eq!(barred, Some(1));
-    assert!(!gateway.handle_policy(LinkId::new(9).expect("from 1"), Policy::Never, at(1)));
+    assert!(!gateway.handle_policy(LinkId::new(8).expect("from 1 to 8"), Policy::Never, at(1)));
 }
 
 #[test]

@@ -2,6 +2,8 @@
 
 use std::process::Command;
 
+use tunnel::shell::enrolment::Enrolment;
+use tunnel::shell::keys::PublicKey;
 use wan::shell::settings::Settings;
 use wan::uplink::{BillingDay, Kind, Policy};
 
@@ -100,6 +102,13 @@ fn the_command_line_explains_itself() {
     let folder = tempfile::tempdir().expect("there is a temporary folder");
     let state = folder.path().to_str().expect("it is text");
     assert_eq!(run(&["join", "--state", state, "two words"]).status.code(), Some(1));
-    assert_eq!(run(&["join", "--state", state, "porchlight-relay:x"]).status.code(), Some(0));
+    assert_eq!(run(&["join", "--state", state, "plr1.x"]).status.code(), Some(1));
+    assert!(!folder.path().join("relay").exists(), "nothing is kept of what is wrong");
+    let addresses = vec![String::from("192.0.2.200:443")];
+    let line = Enrolment::try_new(PublicKey([7; 32]), [9; 16], addresses).expect("an address");
+    let pasted = format!("porch wan join {line}");
+    let words: Vec<_> = pasted.split(' ').collect();
+    let join = [&["join", "--state", state], &words[..]].concat();
+    assert_eq!(run(&join).status.code(), Some(0));
     assert!(folder.path().join("relay").exists());
 }
