@@ -29,6 +29,10 @@ impl Source for Nothing {
         unreachable!("introspection calls nothing")
     }
 
+    async fn join(&self, _: &str) -> Result<(), WriteError> {
+        unreachable!("introspection writes nothing")
+    }
+
     async fn set_policy(&self, _: &str, _: Policy) -> Result<(), WriteError> {
         unreachable!("introspection writes nothing")
     }

@@ -47,6 +47,12 @@ pub(crate) enum WanQuestion {
         #[arg(long, default_value_t = 20, value_name = "COUNT")]
         last: usize,
     },
+    /// Go out through the relay that printed this line from now on (as root)
+    Join {
+        /// The line that 'relay enroll' printed, or its last word
+        #[arg(required = true, num_args = 1..=8)]
+        line: Vec<String>,
+    },
 }
 
 const AFTER: &str = "\
@@ -56,6 +62,7 @@ Examples:
   porch status --json     the same for programs
   porch wan               the lines, live on a terminal, once elsewhere
   porch wan why           why the house goes out the way it does
+  porch wan join plr1.…   go out through a relay, by all lines at once
 
 Exit status of 'porch status', and of 'porch wan' by the same numbers:
   0  all is well

@@ -63,6 +63,10 @@ async fn ask(question: Question) -> Result<u8, AskError> {
             shell::wan::why(last).await?;
             Ok(WELL)
         }
+        Question::Wan { what: Some(WanQuestion::Join { line }), .. } => {
+            shell::wan::join(&line.join(" ")).await?;
+            Ok(WELL)
+        }
         Question::Wan { what: None, watch, once } => {
             Ok(match shell::wan::show(watch, once).await?.manager.state {
                 State::Online | State::Degraded => WELL,

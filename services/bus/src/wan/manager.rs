@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use zbus::object_server::SignalEmitter;
 use zbus::{Connection, ObjectPath, OwnedObjectPath, Type, as_variant, interface};
 
-use super::{Decision, INTERFACE, PATH, Source};
+use super::{Decision, INTERFACE, PATH, Source, WriteError};
 use crate::PROPERTIES;
 
 /// Whether the house is online.
@@ -122,6 +122,13 @@ impl<S: Source> Manager<S> {
     /// (s) and "Action" (s).
     fn explain(&self) -> Vec<Decision> {
         self.0.decisions()
+    }
+
+    /// The house goes out through the relay that printed `line` from now on; the line may be the
+    /// whole command as it was printed. It is on disk when this returns. polkit action:
+    /// org.porchlight.wan.join.
+    async fn join(&self, line: &str) -> Result<(), WriteError> {
+        self.0.join(line).await
     }
 
     /// New flows take another uplink, and flows in the tunnel have moved. `from` or `to` is "/"

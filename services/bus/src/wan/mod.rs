@@ -71,6 +71,9 @@ pub trait Source: Clone + Send + Sync + 'static {
     /// The last decisions, the newest last. Must not block.
     fn decisions(&self) -> Vec<Decision>;
 
+    /// Keeps the line that enrols the box at a relay.
+    fn join(&self, line: &str) -> impl Future<Output = Result<(), WriteError>> + Send;
+
     /// Takes over the owner's policy for the uplink called `name`.
     fn set_policy(
         &self,
@@ -126,6 +129,15 @@ pub async fn read_decisions(connection: &Connection) -> zbus::Result<Vec<Decisio
 pub async fn changes(connection: &Connection) -> zbus::Result<Changes> {
     let rule = Changes::of_properties(NAME).path_namespace(PATH).build()?;
     Changes::follow(connection, rule).await
+}
+
+/// Has the house go out through the relay that printed `line`.
+///
+/// # Errors
+/// The bus's, when the caller may not, or the service refuses: its sentence says what was expected.
+pub async fn join(connection: &Connection, line: &str) -> zbus::Result<()> {
+    connection.call_method(Some(NAME), PATH, Some(INTERFACE), "Join", &(line,)).await?;
+    Ok(())
 }
 
 /// Sets the owner's policy for the uplink called `name`.

@@ -21,6 +21,9 @@ pub(crate) enum AskError {
     /// Nobody answers for the lines.
     #[error("the box's 'wan' service cannot be reached: {0}")]
     Wan(#[source] zbus::Error),
+    /// The relay's line was not taken.
+    #[error("{0}")]
+    Join(#[source] zbus::Error),
     /// It answered and went away.
     #[error("the connection to the system bus is gone")]
     BusGone,

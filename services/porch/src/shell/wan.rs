@@ -68,6 +68,16 @@ pub(crate) async fn why(last: usize) -> Result<(), AskError> {
     print(&wan_text::reasons(&decisions[first..], clock::now()))
 }
 
+/// Has the house go out through the relay that printed `line`.
+///
+/// # Errors
+/// [`AskError`], with the sentence of the service when it refuses the line.
+pub(crate) async fn join(line: &str) -> Result<(), AskError> {
+    let connection = connection::connect().await.map_err(AskError::Wan)?;
+    wan::join(&connection, line).await.map_err(AskError::Join)?;
+    print("The house goes out through the relay as soon as it answers; 'porch wan' shows it.\n")
+}
+
 fn print(text: &str) -> Result<(), AskError> {
     let mut out = io::stdout().lock();
     out.write_all(text.as_bytes())?;

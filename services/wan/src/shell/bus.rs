@@ -1,5 +1,6 @@
 //! The uplinks on the bus.
 
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use tokio::time::sleep;
 use units::LinkId;
 use zbus::{Connection, OwnedObjectPath};
 
+use super::join::{JoinError, join};
 use super::owner::Owner;
 use super::store::StoreError;
 use crate::direct::Switch;
@@ -81,6 +83,8 @@ pub(super) struct Published {
     pub(super) commands: mpsc::Sender<Command>,
     /// What is kept over restarts.
     pub(super) owner: Arc<Mutex<Owner>>,
+    /// The folder that it is kept in, and the relay's line.
+    pub(super) state: PathBuf,
 }
 
 impl Published {
@@ -118,6 +122,17 @@ impl Source for Published {
 
     fn decisions(&self) -> Vec<Decision> {
         self.said.borrow().decisions.clone()
+    }
+
+    async fn join(&self, line: &str) -> Result<(), WriteError> {
+        let (state, line) = (self.state.clone(), line.to_owned());
+        let kept = tokio::task::spawn_blocking(move || join(&state, &line)).await;
+        match kept {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(JoinError::Store(error))) => Err(WriteError::NotSaved(error.to_string())),
+            Ok(Err(error)) => Err(WriteError::Invalid(error.to_string())),
+            Err(_) => Err(WriteError::Stopping(String::from("the service is on its way out"))),
+        }
     }
 
     async fn set_policy(&self, name: &str, policy: bus::wan::Policy) -> Result<(), WriteError> {

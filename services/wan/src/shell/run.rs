@@ -175,7 +175,12 @@ impl World {
         let mut connection = None;
         if settings.bus {
             let owner = Arc::new(Mutex::new(owner));
-            let published = Published { said: said.clone(), commands: command, owner };
+            let published = Published {
+                said: said.clone(),
+                commands: command,
+                owner,
+                state: settings.state.clone(),
+            };
             let served = served::serve(&published, &uplinks).await?;
             tasks.spawn(served::announce(served.clone(), said));
             tasks.spawn(served::announce_switches(served.clone(), switched));
