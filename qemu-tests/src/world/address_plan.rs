@@ -1,5 +1,6 @@
-//! Who has which address in the simulated world. All from the ranges for documentation (RFC 5737,
-//! RFC 3849) and carrier-grade NAT (RFC 6598), as a real box would meet them.
+//! Who has which address in the simulated world. From the ranges for documentation (RFC 5737, RFC
+//! 3849) and carrier-grade NAT (RFC 6598), as a real box would meet them; and those few addresses
+//! of the real internet that an image asks as it is shipped.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -155,9 +156,14 @@ pub const VPS_V4: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 200);
 pub const VPS_V6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 1, 0, 0, 0, 0, 0x200);
 /// The /48 that is routed to it.
 pub const VPS_ROUTED_V6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0x77, 0, 0, 0, 0, 0);
+/// Name servers that everybody knows, which a box asks to learn whether an uplink leads out.
+pub(super) const PUBLIC_DNS_V4: [Ipv4Addr; 2] =
+    [Ipv4Addr::new(9, 9, 9, 9), Ipv4Addr::new(1, 0, 0, 1)];
+/// The host whose page is empty, unless somebody answers in its place.
+pub(super) const EMPTY_PAGE_HOST: &str = "connectivity-check.ubuntu.com";
 
 /// Addresses of the internet's own servers.
-pub(super) const SERVERS: [IpAddr; 8] = [
+pub(super) const SERVERS: [IpAddr; 10] = [
     IpAddr::V4(WEB_V4),
     IpAddr::V6(WEB_V6),
     IpAddr::V4(DNS_V4),
@@ -166,6 +172,8 @@ pub(super) const SERVERS: [IpAddr; 8] = [
     IpAddr::V6(TIME_V6),
     IpAddr::V4(METER_V4),
     IpAddr::V6(METER_V6),
+    IpAddr::V4(PUBLIC_DNS_V4[0]),
+    IpAddr::V4(PUBLIC_DNS_V4[1]),
 ];
 
 /// The prefix length that makes an address stand alone.

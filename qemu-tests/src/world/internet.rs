@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use super::address_plan::{
-    DNS_V4, DNS_V6, METER_V4, METER_V6, SERVERS, TIME_V4, TIME_V6, Uplink, VPS_V4, VPS_V6, WEB_V4,
-    WEB_V6, single,
+    DNS_V4, DNS_V6, EMPTY_PAGE_HOST, METER_V4, METER_V6, PUBLIC_DNS_V4, SERVERS, TIME_V4, TIME_V6,
+    Uplink, VPS_V4, VPS_V6, WEB_V4, WEB_V6, single,
 };
 use super::namespace::Namespace;
 use super::provider::{CORE, dnsmasq_basics};
@@ -41,14 +41,16 @@ impl Internet {
             join(&namespace, uplink, provider)?;
         }
         let mut arguments = dnsmasq_basics("lo");
+        let [first, second] = PUBLIC_DNS_V4;
         arguments.extend([
             format!("--host-record=web.internet.test,{WEB_V4},{WEB_V6}"),
+            format!("--host-record={EMPTY_PAGE_HOST},{WEB_V4},{WEB_V6}"),
             format!("--host-record=time.internet.test,{TIME_V4},{TIME_V6}"),
             format!("--host-record=meter.internet.test,{METER_V4},{METER_V6}"),
             format!("--host-record=vps.internet.test,{VPS_V4},{VPS_V6}"),
             // What machines ask for that nobody told a time server.
             format!("--address=/pool.ntp.org/{TIME_V4}"),
-            format!("--listen-address={DNS_V4},{DNS_V6}"),
+            format!("--listen-address={DNS_V4},{DNS_V6},{first},{second}"),
         ]);
         let dnsmasq = Service::start(
             &namespace,

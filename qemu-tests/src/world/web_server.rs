@@ -12,6 +12,7 @@ use std::time::Duration;
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
 
+use super::address_plan::EMPTY_PAGE_HOST;
 use super::namespace::Namespace;
 use super::stop::{Stop, Stoppable};
 
@@ -80,7 +81,9 @@ fn serve(mut stream: TcpStream) -> std::io::Result<()> {
     let mut request = String::new();
     head.read_line(&mut request)?;
     let mut header = String::new();
+    let mut for_empty_page = false;
     while head.read_line(&mut header)? > 0 && header.trim() != "" {
+        for_empty_page |= is_host(&header, EMPTY_PAGE_HOST);
         header.clear();
     }
     let mut words = request.split_whitespace();
@@ -88,7 +91,7 @@ fn serve(mut stream: TcpStream) -> std::io::Result<()> {
     if method != "GET" {
         return respond(&mut stream, "405 Method Not Allowed", "text/plain", b"only GET\n");
     }
-    if path == "/generate_204" {
+    if for_empty_page || path == "/generate_204" {
         return respond(&mut stream, "204 No Content", "text/plain", b"");
     }
     match path.strip_prefix("/bulk/").map(str::parse::<u64>) {
@@ -103,6 +106,12 @@ fn serve(mut stream: TcpStream) -> std::io::Result<()> {
             respond(&mut stream, "200 OK", "application/json", &body)
         }
     }
+}
+
+/// Whether a header's line says that the request is for `host`.
+fn is_host(header: &str, host: &str) -> bool {
+    let named = header.split_once(':').filter(|(name, _)| name.eq_ignore_ascii_case("host"));
+    named.is_some_and(|(_, value)| value.trim() == host)
 }
 
 fn respond(stream: &mut TcpStream, status: &str, kind: &str, body: &[u8]) -> std::io::Result<()> {

@@ -55,6 +55,17 @@ fn names_and_both_families_work() {
     assert_eq!(from.segments()[..3], [0x2001, 0xdb8, 0xb], "{report:?}");
 }
 
+/// What portals answer in the place of, and what the way out asks for.
+#[test]
+fn the_empty_page_is_empty() {
+    let house = house("calm");
+    let page = "http://connectivity-check.ubuntu.com/";
+    let fetch = || house.world.client().fetch(page, BRIEFLY).ok();
+    let report = wait_until("the empty page", DEADLINE, || house.world.dump(), fetch)
+        .unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!((report.status, report.body.as_str()), (204, ""));
+}
+
 #[test]
 fn the_time_is_true() {
     let house = house("calm");
