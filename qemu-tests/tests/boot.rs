@@ -5,8 +5,9 @@
 //! wants, and deadlines are generous: they end a wait in vain, they do not judge.
 use anyhow::{Context, Result, ensure};
 use qemu_tests::house::{House, INTERNET_PAGE};
+use qemu_tests::machine::accelerator::{self, Accelerator};
 use qemu_tests::machine::record::{Record, Verdict};
-use qemu_tests::machine::{Image, Machine, MachineSpec, Variant, accelerator};
+use qemu_tests::machine::{Image, Machine, MachineSpec, Variant};
 use qemu_tests::wait::wait_until;
 use qemu_tests::world::{AddressFamily, Namespace, Scenario, Uplink};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
@@ -163,6 +164,115 @@ fn the_mini_pc_routes_a_household() -> Result<()> {
         world.client().fetch_over(AddressFamily::V6, INTERNET_PAGE, ATTEMPT).ok()
     })?;
     Ok(())
+}
+
+#[test]
+fn the_way_out_follows_the_cables_and_comes_back_after_being_killed() -> Result<()> {
+    let _alone = alone();
+    let mut house = switch_on("qemu-x86_64", Variant::Dev)?;
+    house.wait_internet(Uplink::Broadband, BOOT_WITHIN)?;
+    passing_record(house.machine())?;
+    wait_active(house.machine(), Uplink::Broadband)?;
+    both_lines_do_well(house.machine())?;
+    let cables = house.machine().cables();
+    for (up, uplink) in [(false, Uplink::Starlink), (true, Uplink::Broadband)] {
+        cables.set("broadband0", up)?;
+        wait_active(house.machine(), uplink)?;
+        house.wait_internet(uplink, ANSWER_WITHIN)?;
+    }
+
+    let before = main_process(house.machine())?;
+    let standing = way_out(house.machine())?;
+    ensure!(standing.contains("dev broadband0"), "no default route of wan's: {standing:?}");
+    shell(house.machine(), &format!("kill -KILL {before}"))?;
+    assert_eq!(way_out(house.machine())?, standing, "while nobody is there");
+    house.world().client().fetch(INTERNET_PAGE, ATTEMPT)?;
+    let after = wait_in_guest(house.machine(), "wan to be back", MAIN_PROCESS, |word| {
+        word.trim().parse().is_ok_and(|process: u32| process != before)
+    })?;
+    assert_eq!(way_out(house.machine())?, standing, "taken over by {after}");
+    let gone = Duration::from_micros(micros_away(house.machine())?);
+    tell(&format!("wan was away for {gone:?}"));
+    let bound = back_within(accelerator::choose().accelerator);
+    ensure!(gone <= bound, "wan was away for {gone:?}; expected at most {bound:?}");
+    wait_active(house.machine(), Uplink::Broadband)?;
+    house.wait_internet(Uplink::Broadband, ANSWER_WITHIN)?;
+    tell(&shell(house.machine(), "systemctl show -p MemoryCurrent -p MemoryPeak wan")?);
+    Ok(())
+}
+
+/// Until the way out says on the bus that this uplink carries the house, and no other.
+fn wait_active(machine: &mut Machine, uplink: Uplink) -> Result<()> {
+    const ASK: &str = "busctl get-property org.porchlight.Wan1 /org/porchlight/Wan1 \
+                       org.porchlight.Wan1 Active";
+    let path = format!("ao 1 \"/org/porchlight/Wan1/uplink/{}\"", uplink.box_interface());
+    let what = format!("Active to be {path}");
+    wait_in_guest(machine, &what, ASK, |answer| answer.trim() == path).map(drop)
+}
+
+/// Until the owner's table shows one line in use, the other ready, and time for both: somebody in
+/// the internet has answered over each.
+fn both_lines_do_well(machine: &mut Machine) -> Result<()> {
+    let table = wait_in_guest(machine, "both lines to do well", "porch wan", |table| {
+        let shows = |line: &str, health: &str| {
+            table.lines().any(|row| row.contains(line) && row.contains(health))
+        };
+        shows("broadband0", " in use ") && shows("starlink0", " ready ")
+    })?;
+    tell(&table);
+    Ok(())
+}
+
+/// Asks a `dev` guest until `good` likes the answer.
+fn wait_in_guest(
+    machine: &mut Machine,
+    what: &str,
+    script: &str,
+    good: impl Fn(&str) -> bool,
+) -> Result<String> {
+    let mut last = String::new();
+    let waited = wait_until(what, ANSWER_WITHIN, String::new, || {
+        last = match machine.agent().shell(script, ATTEMPT) {
+            Ok(answer) => answer,
+            Err(error) => error.to_string(),
+        };
+        good(&last).then(|| last.clone())
+    });
+    waited.with_context(|| format!("`{script}` said: {last}\n{}", machine.explain()))
+}
+
+/// Asks systemd for the process of `wan`; fails unless it has said that it is ready.
+const MAIN_PROCESS: &str =
+    "systemctl is-active --quiet wan && systemctl show --property MainPID --value wan";
+
+fn main_process(machine: &mut Machine) -> Result<u32> {
+    Ok(shell(machine, MAIN_PROCESS)?.trim().parse()?)
+}
+
+/// The default routes that `wan` made.
+fn way_out(machine: &mut Machine) -> Result<String> {
+    shell(machine, "ip route show default proto 119")
+}
+
+/// Killed, the way out is watched again within this time of the guest's own clock: what
+/// `image/SPECIFICATION.md` promises, and five times as long in an emulated guest on a busy host.
+const fn back_within(accelerator: Accelerator) -> Duration {
+    match accelerator {
+        Accelerator::Kvm => Duration::from_secs(2),
+        Accelerator::Tcg => Duration::from_secs(10),
+    }
+}
+
+/// For how long `wan` was away the last time, from its end until it said that it is ready, in
+/// microseconds of the guest's clock.
+fn micros_away(machine: &mut Machine) -> Result<u64> {
+    let of = |machine: &mut Machine, property: &str| -> Result<u64> {
+        let ask = format!("systemctl show --property {property}Monotonic --value wan");
+        Ok(shell(machine, &ask)?.trim().parse()?)
+    };
+    let left = of(machine, "ActiveExitTimestamp")?;
+    let back = of(machine, "ActiveEnterTimestamp")?;
+    back.checked_sub(left).context("it has not come back")
 }
 
 #[test]
