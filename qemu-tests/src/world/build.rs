@@ -7,6 +7,7 @@ use anyhow::Context;
 use tempfile::TempDir;
 
 use super::address_plan::Uplink;
+use super::carrier::Cables;
 use super::client::{Client, LAN};
 use super::control::Control;
 use super::internet::Internet;
@@ -311,11 +312,9 @@ impl<'a> Site<'a> {
         let link = Link::start(self.scenario.link(uplink).clone(), options, near, far)?;
         let handle = UplinkHandle::new(uplink, link, provider);
         if let BoxSide::Namespace(namespace) = &self.box_side {
-            let namespace = namespace.clone();
+            let cables = Cables::of(namespace)?;
             handle.on_carrier(Arc::new(move |uplink, carrier| {
-                let state = if carrier { "on" } else { "off" };
-                namespace.ip(&format!("link set {} carrier {state}", uplink.box_interface()))?;
-                Ok(())
+                cables.set(uplink.box_interface(), carrier)
             }));
         }
         Ok(handle)

@@ -16,6 +16,7 @@
 //! [`World`] is dropped.
 mod address_plan;
 mod build;
+mod carrier;
 mod client;
 mod control;
 mod fetch;
