@@ -207,6 +207,8 @@ impl World {
 
     /// Does everything that the machine wants done.
     async fn act(&mut self, gateway: &mut Gateway) {
+        // First, because a lost cable is worth milliseconds there, and the kernel takes its time.
+        self.tell_near_end(gateway);
         if gateway.poll_snapshot() {
             match self.kernel.snapshot().await {
                 Ok(snapshot) => gateway.handle_snapshot(&snapshot, clock::now()),
@@ -219,6 +221,7 @@ impl World {
         while let Some(action) = gateway.poll_action() {
             self.perform(gateway, action).await;
         }
+        self.tell_near_end(gateway);
         while let Some(probe) = gateway.poll_probe(clock::now()) {
             let uplinks = gateway.uplinks();
             if let Some(uplink) = uplinks.iter().find(|uplink| uplink.id == probe.link) {
@@ -228,11 +231,6 @@ impl World {
         if let Some(saved) = gateway.poll_save(clock::now()) {
             self.saved.send_replace(Some(saved));
         }
-        while let Some(event) = gateway.poll_event() {
-            tracing::info!("uplink {}: {:?}", event.link, event.what);
-            // Without a near end nobody listens.
-            let _ = self.junction.events.send(event);
-        }
         while let Some(switch) = gateway.poll_switch() {
             tracing::info!("new flows take {:?}: {}", switch.to, switch.why.words());
             // The newest status tells the outcome to whoever missed it.
@@ -241,6 +239,14 @@ impl World {
         if let Some(status) = gateway.poll_status() {
             self.junction.status.send_replace(Arc::new(status));
             self.published.send_replace(Arc::new(Said::of(gateway)));
+        }
+    }
+
+    fn tell_near_end(&self, gateway: &mut Gateway) {
+        while let Some(event) = gateway.poll_event() {
+            tracing::info!("uplink {}: {:?}", event.link, event.what);
+            // Without a near end nobody listens.
+            let _ = self.junction.events.send(event);
         }
     }
 
