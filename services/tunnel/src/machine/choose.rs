@@ -64,6 +64,10 @@ impl Tunnel {
 
     fn is_worth_it(&self, current: usize, candidate: usize) -> bool {
         let (current, candidate) = (&self.paths[current], &self.paths[candidate]);
+        // Where nothing carries, nothing is gained.
+        if candidate.health.state() == State::Down && current.health.state() == State::Down {
+            return false;
+        }
         match Rank::of(candidate).cmp(&Rank::of(current)) {
             core::cmp::Ordering::Less => true,
             core::cmp::Ordering::Greater => false,

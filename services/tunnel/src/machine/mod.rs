@@ -129,6 +129,8 @@ pub struct Tunnel {
     best: Option<usize>,
     last_inner: Option<Instant>,
     active_since: Option<Instant>,
+    /// When the far end last promised the active pace.
+    far_talked: Option<Instant>,
     watched: Instant,
     rhythm_told: Instant,
     counters: Counters,
@@ -139,8 +141,11 @@ pub struct Tunnel {
 const MOST_DELIVERED: usize = 4_096;
 /// Events that wait to be taken.
 const MOST_EVENTS: usize = 256;
-/// How long after the last inner packet the tunnel stays awake.
+/// How long after the last inner packet the tunnel stays awake: reports go out at the active pace.
 const AWAKE: Duration = Duration::from_secs(1);
+/// In the last part of that time an end promises the idle pace already. A promise of the active pace
+/// that it cannot keep would look like a fault, and of 15 reports one will arrive.
+const DROWSY: Duration = Duration::from_millis(300);
 /// Time between looks at the paths, awake.
 const WATCH_AWAKE: Duration = Duration::from_millis(5);
 /// And asleep.
@@ -166,6 +171,7 @@ impl Tunnel {
             best: None,
             last_inner: None,
             active_since: None,
+            far_talked: None,
             watched: now,
             rhythm_told: now,
             counters: Counters::default(),
@@ -276,14 +282,23 @@ impl Tunnel {
         self.counters
     }
 
-    /// Whether inner packets have flowed lately.
+    /// Whether reports go out at the active pace: inner packets have flowed lately, or the far end
+    /// says that some have there. One of them may have been lost on its way here.
     #[must_use]
     pub fn is_awake(&self, now: Instant) -> bool {
-        self.last_inner.is_some_and(|last| now.saturating_since(last) < AWAKE)
+        let within =
+            |at: Option<Instant>, span| at.is_some_and(|at| now.saturating_since(at) < span);
+        within(self.last_inner, AWAKE) || within(self.far_talked, DROWSY)
+    }
+
+    /// Whether inner packets have flowed so lately that the active pace is promised, and expected
+    /// of the far end.
+    fn is_talking(&self, now: Instant) -> bool {
+        self.last_inner.is_some_and(|last| now.saturating_since(last) < AWAKE - DROWSY)
     }
 
     fn note_inner(&mut self, now: Instant) {
-        if !self.is_awake(now) {
+        if !self.is_talking(now) {
             self.active_since = Some(now);
             self.report_at_once();
         }

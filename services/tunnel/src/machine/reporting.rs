@@ -8,12 +8,10 @@ use units::Instant;
 use super::outward::header;
 use super::{End, Tunnel};
 use crate::class::Class;
-use crate::path::{ACTIVE_INTERVAL, IDLE_INTERVAL, Path, extend};
+use crate::path::{ACTIVE_INTERVAL, IDLE_INTERVAL, METERED_INTERVAL, Path, extend};
 use crate::window::Window;
 use crate::wire::{Kind, MOST_GAPS, PathReport, Report, Stamp};
 
-/// Time between reports on a path whose bytes cost money and that carries nothing else.
-const METERED_INTERVAL: Duration = Duration::from_millis(200);
 /// A round trip longer than this was not one.
 const LONGEST_ROUND_TRIP: Duration = Duration::from_secs(10);
 
@@ -31,8 +29,12 @@ impl Tunnel {
     }
 
     fn report_interval(&self, index: usize, now: Instant) -> Duration {
+        self.interval(index, self.is_awake(now))
+    }
+
+    fn interval(&self, index: usize, active: bool) -> Duration {
         let idle_spare = self.paths[index].metered && self.best != Some(index);
-        match (self.is_awake(now), idle_spare) {
+        match (active, idle_spare) {
             (true, false) => ACTIVE_INTERVAL,
             (true, true) => METERED_INTERVAL,
             (false, _) => IDLE_INTERVAL,
@@ -40,7 +42,8 @@ impl Tunnel {
     }
 
     pub(super) fn write_report(&mut self, index: usize, now: Instant) -> Bytes {
-        let interval = self.report_interval(index, now);
+        // What is promised, which for a while is less than what is done.
+        let interval = self.interval(index, self.is_talking(now));
         let interval_millis = u16::try_from(interval.as_millis()).unwrap_or(u16::MAX);
         let told = self.paths.iter_mut().filter(|path| path.connected || !path.carrier);
         let paths = told.map(|path| describe(path, now)).collect();
@@ -58,7 +61,11 @@ impl Tunnel {
 
     /// The far end's report came on path `index`.
     pub(super) fn handle_report(&mut self, index: usize, report: &Report, now: Instant) {
-        self.paths[index].far_interval = Duration::from_millis(report.interval_millis.into());
+        let interval = Duration::from_millis(report.interval_millis.into());
+        self.paths[index].promise(interval);
+        if interval < IDLE_INTERVAL {
+            self.far_talked = Some(now);
+        }
         for told in &report.paths {
             let found = self.paths.iter().position(|path| path.link == told.link);
             let Some(about) = found else { continue };

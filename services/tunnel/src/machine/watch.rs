@@ -21,7 +21,7 @@ impl Tunnel {
         self.watched = now;
         self.pins.count(now);
         let awake = self.is_awake(now);
-        let active_since = self.active_since.filter(|_| awake);
+        let active_since = self.active_since.filter(|_| self.is_talking(now));
         let slowest = self.slowest();
         for index in 0..self.paths.len() {
             let path = &mut self.paths[index];

@@ -63,9 +63,16 @@ pub struct Arrivals {
     queue_micros: u32,
     jitter_micros: u32,
     rhythm: Option<Rhythm>,
+    /// Whether something is promised to come all the time.
+    paced: bool,
 }
 
 impl Arrivals {
+    /// Whether something is promised to come all the time: only then is a pause a hole.
+    pub fn expect_pace(&mut self, paced: bool) {
+        self.paced = paced;
+    }
+
     /// A datagram has arrived. Whether it can belong to this path at all.
     pub fn record(&mut self, sequence: u32, sent: Stamp, bytes: usize, now: Instant) -> bool {
         let before = self.newest.map(|newest| newest.at);
@@ -174,6 +181,7 @@ impl Arrivals {
             (rhythm.at, rhythm.delay) = (now, delay);
         }
         if let Some(begin) = before
+            && self.paced
             && now.saturating_since(begin) >= SHORTEST_HOLE
         {
             rhythm.hole = Some((begin, now));

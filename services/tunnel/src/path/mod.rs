@@ -21,7 +21,9 @@ use crate::window::Window;
 
 /// Time between reports while inner packets flow.
 pub const ACTIVE_INTERVAL: Duration = Duration::from_millis(20);
-/// And while none do.
+/// And on a path whose bytes cost money and that carries nothing else.
+pub const METERED_INTERVAL: Duration = Duration::from_millis(200);
+/// And while none flow.
 pub const IDLE_INTERVAL: Duration = Duration::from_secs(1);
 /// Least silence that is suspicious.
 const LEAST_SUSPICIOUS: Duration = Duration::from_millis(60);
@@ -191,7 +193,14 @@ impl Path {
             && self.policy != Policy::Never
     }
 
-    /// Everything the health is judged by.
+    /// The far end promises to report so often from now on.
+    pub fn promise(&mut self, interval: Duration) {
+        self.far_interval = interval;
+        self.arrivals.expect_pace(interval <= ACTIVE_INTERVAL);
+    }
+
+    /// Everything the health is judged by. `active_since` is when inner packets began to flow, if
+    /// they do.
     #[must_use]
     pub fn evidence(
         &self,
@@ -201,10 +210,10 @@ impl Path {
     ) -> Evidence {
         let jitter = 4 * self.arrivals.jitter().min(MOST_JITTER);
         // An end that has just begun to send expects to be answered at the active pace.
-        let interval = if active_since.is_some() {
-            ACTIVE_INTERVAL
-        } else {
-            self.far_interval.max(ACTIVE_INTERVAL)
+        let interval = match active_since {
+            Some(_) if self.far_interval >= IDLE_INTERVAL && self.metered => METERED_INTERVAL,
+            Some(_) if self.far_interval >= IDLE_INTERVAL => ACTIVE_INTERVAL,
+            _ => self.far_interval.max(ACTIVE_INTERVAL),
         };
         let suspect_after = LEAST_SUSPICIOUS.max(2 * interval + jitter);
         let heard = self.arrivals.newest().map(|newest| newest.at);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use tunnel::wire::Header;
-use tunnel::{End, Event, Policy, Tunnel, Window};
+use tunnel::{End, Event, Policy, Rhythm, Tunnel, Window};
 use units::{Instant, LinkId};
 
 use super::link::{Link, Way};
@@ -38,6 +38,13 @@ impl Call {
         inside.windows(2).map(|pair| pair[1].saturating_since(pair[0])).max().unwrap_or_default()
     }
 
+    /// When each packet that arrived was sent, and how late it was.
+    pub(crate) fn delays(&self) -> impl Iterator<Item = (Instant, Duration)> {
+        self.sent.iter().enumerate().filter_map(|(number, at)| {
+            self.arrived.get(&(number as u64)).map(|arrived| (*at, arrived.saturating_since(*at)))
+        })
+    }
+
     /// The longest delay of a packet sent in that time.
     pub(crate) fn worst_delay(&self, from: Instant, until: Instant) -> Duration {
         let sent = self.sent.iter().enumerate().filter(|(_, at)| **at >= from && **at < until);
@@ -59,9 +66,13 @@ pub(crate) struct House {
     pub(crate) generation: Vec<u8>,
     /// What the box sends and what it gets.
     pub(crate) calls: [Call; 2],
+    /// Who says something: the box, the far end.
+    pub(crate) talking: [bool; 2],
     /// A download towards the house, in packets a second.
     pub(crate) download: u64,
     pub(crate) events: Vec<(Instant, usize, Event)>,
+    /// How the paths' datagrams arrived at the box.
+    pub(crate) rhythms: Vec<(LinkId, Rhythm)>,
     next_beat: Instant,
     next_bulk: Instant,
     pub(crate) downloaded: u64,
@@ -84,15 +95,17 @@ impl House {
             links: Vec::new(),
             generation: vec![0; ways.len()],
             calls: [Call::default(), Call::default()],
+            talking: [true; 2],
             download: 0,
             events: Vec::new(),
+            rhythms: Vec::new(),
             next_beat: now,
             next_bulk: now,
             downloaded: 0,
         };
         for (number, way) in ways.iter().enumerate() {
             let number = number as u64;
-            house.links.push([0, 1].map(|side| Link::new(*way, seed ^ (number * 2 + side))));
+            house.links.push([0, 1].map(|side| Link::new(way.clone(), seed ^ (number * 2 + side))));
         }
         for number in 0..ways.len() {
             let policy = if number == 0 { Policy::Primary } else { Policy::Secondary };
@@ -165,8 +178,9 @@ impl House {
             self.transmit(side);
             self.deliver(side);
             while let Some(event) = self.ends[side].poll_event() {
-                if !matches!(event, Event::Rhythm { .. }) {
-                    self.events.push((self.now, side, event));
+                match event {
+                    Event::Rhythm { link, rhythm } => self.rhythms.push((link, rhythm)),
+                    other => self.events.push((self.now, side, other)),
                 }
             }
         }
@@ -175,7 +189,7 @@ impl House {
 
     fn house_sends(&mut self) {
         while self.next_beat <= self.now {
-            for side in 0..2 {
+            for side in (0..2).filter(|side| self.talking[*side]) {
                 let number = self.calls[side].sent.len() as u64;
                 self.calls[side].sent.push(self.now);
                 let _ = self.ends[side].handle_inner(packet(1, number, CALL_LENGTH), self.now);

@@ -2,3 +2,4 @@
 
 pub(crate) mod house;
 pub(crate) mod link;
+pub(crate) mod recording;
