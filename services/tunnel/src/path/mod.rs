@@ -28,7 +28,7 @@ pub const IDLE_INTERVAL: Duration = Duration::from_secs(1);
 /// Least silence that is suspicious.
 const LEAST_SUSPICIOUS: Duration = Duration::from_millis(60);
 /// Least silence that ends a path.
-const LEAST_FATAL: Duration = Duration::from_millis(150);
+const LEAST_FATAL: Duration = Duration::from_millis(250);
 /// Jitter counts for no more than this: beyond it the path is bad, not jittery.
 const MOST_JITTER: Duration = Duration::from_millis(25);
 /// Copies waiting for a path. They are worthless when late, so there is no point in more.

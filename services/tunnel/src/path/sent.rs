@@ -66,6 +66,8 @@ pub struct SentRing {
     bytes: usize,
     /// One past the highest number reported.
     reported: u64,
+    /// When the first datagram after that went out, although it may be kept no longer.
+    waiting_since: Instant,
 }
 
 impl SentRing {
@@ -77,13 +79,15 @@ impl SentRing {
 
     /// A datagram goes out. `packet` is what it carries, `bytes` its length.
     pub fn push(&mut self, packet: Option<Sent>, bytes: usize, now: Instant) {
+        if self.next_sequence() == self.reported {
+            self.waiting_since = now;
+        }
         self.entries.push_back(Entry { at: now, bytes, packet, missing_since: None });
         self.bytes += bytes;
         while let Some(oldest) = self.entries.front() {
             let full = self.bytes > MOST_BYTES || self.entries.len() > MOST_DATAGRAMS;
             let old = now.saturating_since(oldest.at) > RING_TIME;
-            // Reported ones at the front are done with; the first unreported one is what the
-            // watch over progress looks at, however old.
+            // Reported ones at the front are done with.
             let done = oldest.packet.is_none() && self.first < self.reported;
             if !(full || done || (old && self.entries.len() > 1)) {
                 break;
@@ -95,8 +99,7 @@ impl SentRing {
     /// When the oldest datagram that no report has reached yet was sent.
     #[must_use]
     pub fn unreported_since(&self) -> Option<Instant> {
-        let index = usize::try_from(self.reported.saturating_sub(self.first)).ok()?;
-        self.entries.get(index).map(|entry| entry.at)
+        (self.next_sequence() > self.reported).then_some(self.waiting_since)
     }
 
     /// What is kept and has not been reported, oldest first. It is not kept any more.
@@ -123,7 +126,11 @@ impl SentRing {
             return lesson;
         }
         lesson.progress = highest >= self.reported;
-        self.reported = self.reported.max(highest + 1);
+        if lesson.progress {
+            self.reported = highest + 1;
+            let next = usize::try_from(self.reported.saturating_sub(self.first)).unwrap_or(0);
+            self.waiting_since = self.entries.get(next).map_or(now, |entry| entry.at);
+        }
         let mut holes = gaps.iter().rev().filter_map(|gap| {
             let last = highest.checked_sub(u64::from(gap.back))?;
             Some((last + 1 - u64::from(gap.count).min(last + 1), last))
@@ -194,6 +201,18 @@ mod tests {
 
     fn kept(ring: &SentRing) -> Vec<u64> {
         ring.unreported().map(|sent| sent.session).collect()
+    }
+
+    #[test]
+    fn how_long_nothing_was_reported_is_known_beyond_what_is_kept() {
+        let mut ring = ring(3);
+        ring.handle_report(0, &[], true, at(50));
+        for number in 3..1_000 {
+            ring.push(None, 100, at(number));
+        }
+        assert_eq!(ring.unreported_since(), Some(at(1)), "kept for 250 ms only");
+        ring.handle_report(999, &[], true, at(1_000));
+        assert_eq!(ring.unreported_since(), None);
     }
 
     #[test]
