@@ -69,7 +69,7 @@ impl Internet {
     }
 
     /// An error with the last words of a server that has ended.
-    pub(super) fn check(&mut self) -> anyhow::Result<()> {
+    pub(super) fn check(&self) -> anyhow::Result<()> {
         self.dnsmasq.check()
     }
 }

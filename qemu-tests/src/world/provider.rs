@@ -180,7 +180,7 @@ impl Provider {
 
     /// An error with the last words of a server that has ended.
     pub(super) fn check(&self) -> anyhow::Result<()> {
-        self.lock().dnsmasq.as_mut().map_or(Ok(()), Service::check)
+        self.lock().dnsmasq.as_ref().map_or(Ok(()), Service::check)
     }
 
     fn lease_file(&self) -> PathBuf {

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::Context;
 
@@ -11,7 +12,8 @@ use super::namespace::Namespace;
 /// A child process in a namespace. Killed when dropped.
 #[derive(Debug)]
 pub struct Service {
-    child: Child,
+    process: u32,
+    child: Mutex<Child>,
     log: PathBuf,
 }
 
@@ -35,13 +37,13 @@ impl Service {
             .stderr(Stdio::from(file))
             .spawn()
             .with_context(|| format!("cannot start {program} in {}", namespace.name()))?;
-        Ok(Self { child, log: log.to_owned() })
+        Ok(Self { process: child.id(), child: Mutex::new(child), log: log.to_owned() })
     }
 
     /// Its process id: of the program itself, which takes the place of what enters the namespace.
     #[must_use]
-    pub fn process(&self) -> u32 {
-        self.child.id()
+    pub const fn process(&self) -> u32 {
+        self.process
     }
 
     /// The last lines of what it said.
@@ -57,8 +59,9 @@ impl Service {
     ///
     /// # Errors
     /// Then.
-    pub fn check(&mut self) -> anyhow::Result<()> {
-        if let Some(status) = self.child.try_wait()? {
+    pub fn check(&self) -> anyhow::Result<()> {
+        let ended = self.child.lock().unwrap_or_else(PoisonError::into_inner).try_wait()?;
+        if let Some(status) = ended {
             anyhow::bail!("{} ended: {status}\n{}", self.log.display(), self.log_tail());
         }
         Ok(())
@@ -67,8 +70,9 @@ impl Service {
 
 impl Drop for Service {
     fn drop(&mut self) {
+        let child = self.child.get_mut().unwrap_or_else(PoisonError::into_inner);
         // It may have ended by itself.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        let _ = child.kill();
+        let _ = child.wait();
     }
 }

@@ -39,6 +39,7 @@ pub(super) fn measure(
     let name = contender.name();
     ensure!(both.running().carries_the_house(), "{name} does not carry what the house sends");
     let (many, one) = (megabits(&both, MANY)?, megabits(&both, 1)?);
+    both.running().check()?;
     drop(both);
     let alone = [Policy::Primary, Policy::Never];
     let best = Stage::set(&Route, scenario(options.seed), alone, &options.programs)?;

@@ -32,6 +32,7 @@ pub(super) fn measure(
     let before = processes.iter().map(|id| Usage::of(*id)).collect::<Result<Vec<_>>>()?;
     std::thread::sleep(WATCH);
     let after = processes.iter().map(|id| Usage::of(*id)).collect::<Result<Vec<_>>>()?;
+    stage.running().check()?;
     let ticks = |all: &[Usage]| all.iter().map(|usage| usage.ticks).sum::<u64>();
     let kilobytes: u64 = after.iter().map(|usage| usage.resident_kib).sum();
     #[expect(

@@ -49,6 +49,7 @@ pub(super) fn measure(
     };
     let (idle, idle_range) = watch(1, &[])?;
     let (load, load_range) = watch(2, &GREEDY)?;
+    stage.running().check()?;
     let mut figures = Figures::new();
     let mut worst = 0.0_f64;
     for (way, idle, load) in

@@ -55,6 +55,7 @@ pub(super) fn measure(
     let watched = begun..clock.now();
     let record = wire.record();
     let report = traffic.finish();
+    stage.running().check()?;
     options.keep_messages(&format!("{}-sky", contender.name()), &report.stream)?;
     let handovers = handovers(clock, &watched);
     let mut figures = boundary([&report.stream.up, &report.stream.down], &handovers);

@@ -148,6 +148,15 @@ pub trait Running {
         Ok(None)
     }
 
+    /// An error with its last words, if a part of it has ended: what is measured then is what lies
+    /// beneath it.
+    ///
+    /// # Errors
+    /// Then.
+    fn check(&self) -> Result<()> {
+        Ok(())
+    }
+
     /// Its processes on the box.
     fn processes(&self) -> Vec<u32> {
         Vec::new()
