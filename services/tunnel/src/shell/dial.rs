@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use quinn::{Endpoint, EndpointConfig, TokioRuntime};
+use tokio::net::lookup_host;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{sleep, timeout};
 use units::LinkId;
@@ -37,6 +38,13 @@ const YOUNG: u32 = 60;
 const LAST_PAUSE: Duration = Duration::from_secs(5);
 /// A new connection is given this long to show that it carries before another is made.
 const TRIAL: Duration = Duration::from_secs(3);
+
+/// Longest wait for the relay's address.
+const LOOK_UP: Duration = Duration::from_secs(1);
+/// Attempts between two looks for another address.
+const LOOK_UP_EVERY: usize = 8;
+/// Addresses of one name that are tried.
+const MOST_ADDRESSES: usize = 8;
 
 /// What is wanted of an uplink's connection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -68,6 +76,8 @@ pub struct Dialler {
     pub welcomes: watch::Sender<Option<Welcome>>,
     /// Where failures go: the last one, for whoever asks why.
     pub failures: watch::Sender<Option<String>>,
+    /// The relay's addresses when they were last found; empty at first.
+    pub known: Vec<SocketAddr>,
 }
 
 /// Why an attempt failed.
@@ -146,15 +156,32 @@ impl Dialler {
         }
     }
 
+    /// Asks for the relay's addresses. What was known stays known where nobody answers: the way to
+    /// the name servers may be what has failed.
+    async fn look_up(&mut self) {
+        let mut found = Vec::new();
+        for name in &self.relay.addresses {
+            let asked = timeout(LOOK_UP, lookup_host(name.as_str())).await;
+            if let Ok(Ok(addresses)) = asked {
+                found.extend(addresses.take(MOST_ADDRESSES));
+            }
+        }
+        if !found.is_empty() {
+            self.known = found;
+        }
+    }
+
     async fn connect(
-        &self,
+        &mut self,
         generation: u8,
         attempt: usize,
     ) -> Result<quinn::Connection, DialError> {
-        let addresses = self.relay.resolve();
+        if self.known.is_empty() || attempt.is_multiple_of(LOOK_UP_EVERY) {
+            self.look_up().await;
+        }
         let nowhere = || DialError::Name(self.relay.addresses.join(" "));
-        let index = attempt.checked_rem(addresses.len()).ok_or_else(nowhere)?;
-        let remote = addresses[index];
+        let index = attempt.checked_rem(self.known.len()).ok_or_else(nowhere)?;
+        let remote = self.known[index];
         let mask = Arc::new(Mask::default());
         let mut config = self.key.client(self.relay.relay)?;
         config.transport_config(Arc::new(transport::config(Arc::clone(&mask))));

@@ -4,7 +4,6 @@
 //! the box does can take the box's place, so it is a secret until it has been used.
 
 use std::fmt;
-use std::net::{SocketAddr, ToSocketAddrs};
 use std::str::FromStr;
 
 use base64::Engine;
@@ -75,12 +74,6 @@ impl Enrolment {
             return Err(EnrolmentError::Address(wrong.clone()));
         }
         Ok(Self { relay, token, addresses })
-    }
-
-    /// The relay's addresses, looked up.
-    #[must_use]
-    pub fn resolve(&self) -> Vec<SocketAddr> {
-        self.addresses.iter().filter_map(|name| name.to_socket_addrs().ok()).flatten().collect()
     }
 }
 

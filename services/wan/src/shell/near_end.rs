@@ -213,6 +213,7 @@ impl NearEnd {
                 commands: handles.commands.clone(),
                 welcomes: welcome.clone(),
                 failures,
+                known: Vec::new(),
             };
             diallers.spawn(dialler.keep());
             let line =

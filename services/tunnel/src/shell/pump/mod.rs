@@ -177,6 +177,7 @@ impl<D: Directory> Pump<D> {
         }
         if now.saturating_since(self.shown) >= SHOW {
             self.shown = now;
+            self.peers.values_mut().for_each(|peer| peer.close_retired(now));
             self.peers.retain(|_, peer| now.saturating_since(peer.seen) < FORGET);
             self.show();
         }
@@ -239,12 +240,9 @@ impl<D: Directory> Pump<D> {
 
     fn peer(&mut self, id: PeerId, now: Instant) -> &mut Peer {
         let (end, key) = (self.end, self.key);
-        self.peers.entry(id).or_insert_with(|| Peer {
-            tunnel: Tunnel::new(end, key ^ u64::from(id.0), now),
-            session: 0,
-            lives: Vec::new(),
-            seen: now,
-        })
+        self.peers
+            .entry(id)
+            .or_insert_with(|| Peer::new(Tunnel::new(end, key ^ u64::from(id.0), now), now))
     }
 
     fn connect(
@@ -264,7 +262,7 @@ impl<D: Directory> Pump<D> {
             peer.session = session;
             peer.tunnel.handle_far_restart();
         }
-        peer.drop_live(link);
+        peer.retire(link, now);
         let longest = connection.max_datagram_size().unwrap_or(0);
         peer.tunnel.handle_connected(link, generation, longest, now);
         let limit = LEAST_WAITING;
@@ -288,7 +286,7 @@ impl<D: Directory> Pump<D> {
             None => {
                 peer.tunnel.handle_closed(link, generation, now);
                 if peer.lives.iter_mut().any(|live| current(&live)) {
-                    peer.drop_live(link);
+                    peer.retire(link, now);
                 }
             }
         }

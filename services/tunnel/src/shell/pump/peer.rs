@@ -1,6 +1,8 @@
 //! One far end and its connections.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use quinn::{Connection, SendDatagramError, VarInt};
@@ -19,6 +21,9 @@ pub(super) struct Peer {
     pub(super) tunnel: Tunnel,
     pub(super) session: u64,
     pub(super) lives: Vec<Live>,
+    /// Connections that others have replaced, oldest first: closed after [`LINGER`], because the
+    /// far end may not have heard of the others yet and would take the close for a fault.
+    retired: VecDeque<(Instant, Connection)>,
     pub(super) seen: Instant,
 }
 
@@ -42,11 +47,31 @@ pub(super) struct Arrival {
     pub(super) datagram: Option<Bytes>,
 }
 
+/// How long a replaced connection stays open: a round trip over the slowest usable path.
+const LINGER: Duration = Duration::from_secs(2);
+/// Replaced connections that stay open: one for each link a box can have.
+const MOST_RETIRED: usize = 8;
+
 impl Peer {
-    pub(super) fn drop_live(&mut self, link: LinkId) {
+    pub(super) fn new(tunnel: Tunnel, now: Instant) -> Self {
+        Self { tunnel, session: 0, lives: Vec::new(), retired: VecDeque::new(), seen: now }
+    }
+
+    pub(super) fn retire(&mut self, link: LinkId, now: Instant) {
         for gone in self.lives.extract_if(.., |live| live.link == link) {
             gone.reader.abort();
-            gone.connection.close(VarInt::from_u32(0), b"replaced");
+            self.retired.push_back((now + LINGER, gone.connection));
+        }
+        self.close_retired(now);
+    }
+
+    /// Closes those that have lingered long enough, or are too many.
+    pub(super) fn close_retired(&mut self, now: Instant) {
+        while let Some((until, connection)) = self.retired.front()
+            && (*until <= now || self.retired.len() > MOST_RETIRED)
+        {
+            connection.close(VarInt::from_u32(0), b"replaced");
+            self.retired.pop_front();
         }
     }
 
