@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use starlink::dish::DishReport;
 use units::{Instant, LinkId};
 
 use crate::availability::Availability;
@@ -23,9 +24,10 @@ use crate::direct::health::Health;
 use crate::direct::kernel::{Change, KernelState, RouteKey, Rule};
 use crate::direct::probe::{Evidence, Outcome, Probe, Prober, Situation, Targets};
 use crate::direct::{Action, Direct, Switch};
+use crate::dish::{DishWord, Dishes};
 use crate::links::{AddressFact, LinkFact, Links, News, RouteFact, Snapshot};
 use crate::measured::Measured;
-use crate::status::{Mode, State, Status, UplinkStatus};
+use crate::status::{Allowance, Mode, State, Status, UplinkStatus};
 use crate::uplink::{Device, Happening, Policy, Uplink, UplinkEvent};
 
 /// Most events kept for whoever does not fetch them; older ones are dropped.
@@ -57,6 +59,16 @@ pub struct PathReport {
     pub rtt: Option<Duration>,
     /// What was lost lately, in millionths.
     pub loss_ppm: u32,
+    /// When the sky above it next blinks, if it is a dish's and that is known.
+    pub next_boundary: Option<Instant>,
+}
+
+impl PathReport {
+    /// There is no path over `link`.
+    #[must_use]
+    pub const fn none(link: LinkId) -> Self {
+        Self { link, health: None, rtt: None, loss_ppm: 0, next_boundary: None }
+    }
 }
 
 /// The machine.
@@ -69,6 +81,8 @@ pub struct Gateway {
     prober: Prober,
     caps: Caps,
     limits: BTreeMap<LinkId, Limit>,
+    dishes: Dishes,
+    words: BTreeMap<LinkId, DishWord>,
     told_by_tunnel: BTreeMap<LinkId, PathReport>,
     measured: BTreeMap<LinkId, Measured>,
     strips: BTreeMap<LinkId, Availability>,
@@ -92,6 +106,8 @@ impl Gateway {
             prober: Prober::new(targets),
             caps: Caps::new(&uplinks, zone, saved, &boot, now),
             limits: BTreeMap::new(),
+            dishes: Dishes::default(),
+            words: BTreeMap::new(),
             told_by_tunnel: BTreeMap::new(),
             measured: uplinks.iter().map(|uplink| (uplink.id, Measured::default())).collect(),
             strips: uplinks.iter().map(|uplink| (uplink.id, Availability::new(now))).collect(),
@@ -196,6 +212,13 @@ impl Gateway {
     /// The clock is right and says `wall`; or nobody vouches for it.
     pub fn handle_clock(&mut self, wall: Option<Timestamp>, now: Instant) {
         self.caps.handle_clock(wall, now);
+        self.settle(now);
+    }
+
+    /// Whoever follows the dish of `link` tells the newest. Nothing in it is evidence of how the
+    /// uplink does.
+    pub fn handle_dish(&mut self, link: LinkId, report: &DishReport, now: Instant) {
+        self.dishes.handle_report(link, report, now);
         self.settle(now);
     }
 
@@ -327,8 +350,12 @@ impl Gateway {
     /// When [`Gateway::handle_deadline`] is due.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Instant> {
-        let deadlines =
-            [self.direct.next_deadline(), self.prober.next_deadline(), self.caps.next_deadline()];
+        let deadlines = [
+            self.direct.next_deadline(),
+            self.prober.next_deadline(),
+            self.caps.next_deadline(),
+            self.dishes.next_deadline(),
+        ];
         deadlines.into_iter().flatten().min()
     }
 
@@ -343,6 +370,7 @@ impl Gateway {
             self.events.push_back(event);
         }
         self.apply_caps(now);
+        self.apply_words(now);
         if self.seen_links {
             self.direct.decide(now);
         }
@@ -374,6 +402,19 @@ impl Gateway {
         }
     }
 
+    fn apply_words(&mut self, now: Instant) {
+        self.dishes.handle_deadline(now);
+        for uplink in &self.uplinks {
+            let (name, word) = (uplink.name, self.dishes.word(uplink.id));
+            let before = self.words.insert(uplink.id, word).unwrap_or_default();
+            self.direct.handle_last_resort(uplink.id, word.last_resort.is_some());
+            for (said, action) in word.news(&before) {
+                let cause = format!("the dish of {name} {said}");
+                self.decisions.note(now, cause, format!("{name} {action}"));
+            }
+        }
+    }
+
     fn tell(&mut self, now: Instant) {
         let mut told = Vec::with_capacity(self.uplinks.len());
         for uplink in &self.uplinks {
@@ -396,6 +437,9 @@ impl Gateway {
             });
             let measured = self.measured.get(&uplink.id).cloned().unwrap_or_default();
             let path = self.told_by_tunnel.get(&uplink.id);
+            let standing = self.caps.standing(uplink.id, now);
+            let dish = self.words.get(&uplink.id).copied().unwrap_or_default();
+            let others = self.others_work(uplink.id);
             told.push(UplinkStatus {
                 uplink: *uplink,
                 state,
@@ -404,14 +448,18 @@ impl Gateway {
                 loss_ppm: path.map_or(measured.loss_ppm(), |path| path.loss_ppm),
                 rate_down_bps: measured.rate_down_bps(),
                 rate_up_bps: measured.rate_up_bps(),
-                standing: self.caps.standing(uplink.id, now),
+                standing,
                 availability,
+                allowance: Allowance::of(uplink, standing.limit, &dish, others),
+                dish,
+                next_boundary: path.and_then(|path| path.next_boundary),
             });
         }
         let mode = if self.direct.is_tunnelled() { Mode::Tunnel } else { Mode::Direct };
         let state = State::of(&told, self.direct.chosen());
         let switches = self.switched;
-        let status = Status { state, mode, active: self.active(mode), switches, uplinks: told };
+        let active = self.active(mode, &told);
+        let status = Status { state, mode, active, switches, uplinks: told };
         if status != self.status {
             self.status = status;
             self.changed = true;
@@ -419,16 +467,27 @@ impl Gateway {
     }
 
     /// The uplinks that carry the house, the preferred one first.
-    fn active(&self, mode: Mode) -> Vec<LinkId> {
+    fn active(&self, mode: Mode, told: &[UplinkStatus]) -> Vec<LinkId> {
         let mut active: Vec<LinkId> = self.direct.chosen().into_iter().collect();
         if mode == Mode::Tunnel {
-            let alive = |link: &LinkId| {
-                !matches!(self.direct.health(*link), Health::Down | Health::Captive)
+            let helps = |uplink: &&UplinkStatus| {
+                uplink.allowance.policy != Policy::Never
+                    && !matches!(uplink.health, Health::Down | Health::Captive)
+                    && self.told_by_tunnel.contains_key(&uplink.uplink.id)
             };
-            let others = self.told_by_tunnel.keys().copied().filter(alive);
+            let others = told.iter().filter(helps).map(|uplink| uplink.uplink.id);
             active.extend(others.filter(|link| self.direct.chosen() != Some(*link)));
         }
         active
+    }
+
+    /// Whether the house would go on without `link`.
+    fn others_work(&self, link: LinkId) -> bool {
+        self.uplinks.iter().filter(|other| other.id != link).any(|other| {
+            let leaves = self.words.get(&other.id).is_some_and(|word| word.last_resort.is_some());
+            let well = matches!(self.direct.health(other.id), Health::Up | Health::Suspect);
+            well && !leaves && other.policy != Policy::Never
+        })
     }
 
     fn note_event(&mut self, event: &UplinkEvent) {

@@ -8,6 +8,7 @@
 //! - [`links`]: the kernel's news into such happenings.
 //! - [`direct`]: which uplink new flows take, and what must stand in the kernel for it.
 //! - [`caps`]: bytes in the billing month.
+//! - [`dish`]: what a dish says of itself, and what that means for its uplink.
 //! - [`measured`], [`availability`], [`decisions`]: what is remembered for the owner.
 //! - [`status`]: what is told of all that; [`metrics`]: the same as numbers.
 //! - [`gateway`]: the whole machine.
@@ -17,6 +18,7 @@ pub mod availability;
 pub mod caps;
 pub mod decisions;
 pub mod direct;
+pub mod dish;
 pub mod gateway;
 pub mod links;
 pub mod measured;

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use units::LinkId;
+use units::{Instant, LinkId};
 
-use crate::caps::Standing;
+use crate::caps::{Limit, Standing};
 use crate::direct::health::Health;
+use crate::dish::DishWord;
 use crate::links::LinkState;
 use crate::uplink::{Policy, Uplink};
 
@@ -34,7 +35,7 @@ pub enum Mode {
 }
 
 /// Everything told of the box.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Status {
     /// Whether the house is online.
     pub state: State,
@@ -49,7 +50,7 @@ pub struct Status {
 }
 
 /// Everything told of one uplink.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct UplinkStatus {
     /// Who it is and what the owner wants of it.
     pub uplink: Uplink,
@@ -69,6 +70,38 @@ pub struct UplinkStatus {
     pub standing: Standing,
     /// The last day in steps of five minutes (see [`crate::availability`]).
     pub availability: Vec<u8>,
+    /// What it may be used for now.
+    pub allowance: Allowance,
+    /// What its dish says, if it has one.
+    pub dish: DishWord,
+    /// When the sky next blinks, as far as the tunnel knows it.
+    pub next_boundary: Option<Instant>,
+}
+
+/// What is left of the owner's word after the cap and the dish have had theirs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Allowance {
+    /// How it may be used. Of an uplink that is a last resort: not at all while another works.
+    pub policy: Policy,
+    /// Nothing is sent twice over it, and nothing that can wait.
+    pub sparing: bool,
+}
+
+impl Allowance {
+    /// What `uplink` may be used for, where its cap says `limit` and its dish `word`; `others_work`
+    /// where the house would go on without it.
+    #[must_use]
+    pub fn of(uplink: &Uplink, limit: Limit, word: &DishWord, others_work: bool) -> Self {
+        let policy = limit.applied_to(uplink.policy);
+        let policy = match (word.last_resort, others_work) {
+            (None, _) => policy,
+            // Also what is under way leaves it before the dish goes.
+            (Some(_), true) => Policy::Never,
+            (Some(_), false) => policy.max(Policy::Backup),
+        };
+        let sparing = uplink.metered || limit != Limit::Free || word.sparing.is_some();
+        Self { policy, sparing }
+    }
 }
 
 impl State {

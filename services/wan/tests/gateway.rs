@@ -15,6 +15,9 @@ use wan::links::{AddressFact, DefaultRoute, LinkFact, NextHop, RouteFact, Snapsh
 use wan::status::{Mode, State};
 use wan::uplink::{BillingDay, Device, Happening, Kind, Policy, Uplink};
 
+#[path = "gateway/dish.rs"]
+mod dish;
+
 const BROADBAND: LinkId = LinkId::new(1).expect("from 1");
 const STARLINK: LinkId = LinkId::new(2).expect("from 1");
 const SERVER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(9, 9, 9, 9)), 53);
@@ -136,10 +139,12 @@ fn the_tunnel_s_word_of_a_path_goes_before_the_probes() {
         health,
         rtt: Some(Duration::from_millis(9)),
         loss_ppm: 5,
+        next_boundary: Some(at(15)),
     };
     gateway.handle_path(report(Some(Health::Down)), at(1));
     assert_eq!(carrier(&gateway), Some(device(STARLINK)));
     assert_eq!(gateway.status().uplinks[0].rtt, Some(Duration::from_millis(9)));
+    assert_eq!(gateway.status().uplinks[0].next_boundary, Some(at(15)));
     assert_eq!(gateway.status().state, State::Degraded);
     let asked = std::iter::from_fn(|| gateway.poll_probe(at(1))).map(|probe| probe.link);
     assert_eq!(asked.collect::<Vec<_>>(), [STARLINK], "the tunnel knows about the other");

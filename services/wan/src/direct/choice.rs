@@ -1,9 +1,10 @@
 //! Which uplink new flows take.
 //!
-//! How an uplink does comes first, then what the owner wants of it, then whether its bytes are
-//! dear, then its place in the settings. Suspicion moves nothing: the uplink that carries the house
-//! counts as up while it is only suspected. When nothing answers anywhere, the house stays where it
-//! is: what is asked may be at fault rather than every uplink at once.
+//! How an uplink does comes first, then whether its dish says that it will not carry, then what the
+//! owner wants of it, then whether its bytes are dear, then its place in the settings. Suspicion
+//! moves nothing: the uplink that carries the house counts as up while it is only suspected. When
+//! nothing answers anywhere, the house stays where it is: what is asked may be at fault rather than
+//! every uplink at once.
 
 use units::LinkId;
 
@@ -17,6 +18,8 @@ pub struct Candidate {
     pub link: LinkId,
     /// What the owner wants of it, after its cap has had its say.
     pub policy: Policy,
+    /// Whether its dish says that it will not carry.
+    pub last_resort: bool,
     /// Whether its bytes are dear.
     pub metered: bool,
     /// How it does.
@@ -41,7 +44,7 @@ pub fn choose(
             Health::Down => 4,
         };
         let moves = candidate.health == Health::Down && !carries;
-        (tier, moves, candidate.policy, candidate.metered, candidate.link)
+        (tier, moves, candidate.last_resort, candidate.policy, candidate.metered, candidate.link)
     };
     allowed.min_by_key(rank).map(|candidate| candidate.link)
 }
@@ -52,7 +55,7 @@ mod tests {
 
     fn candidate(place: u8, policy: Policy, health: Health) -> Candidate {
         let link = LinkId::new(place).expect("from 1");
-        Candidate { link, policy, metered: false, health }
+        Candidate { link, policy, last_resort: false, metered: false, health }
     }
 
     fn chosen(candidates: &[Candidate], carrying: Option<u8>) -> Option<u8> {
@@ -99,6 +102,17 @@ mod tests {
         let other = candidate(2, Policy::Backup, Health::Up);
         assert_eq!(chosen(&[back, other], Some(2)), Some(2));
         assert_eq!(chosen(&[back], None), Some(1));
+    }
+
+    #[test]
+    fn a_last_resort_carries_only_when_nothing_else_does() {
+        let leaving = Candidate { last_resort: true, ..candidate(1, Policy::Primary, Health::Up) };
+        let backup = Candidate { metered: true, ..candidate(2, Policy::Backup, Health::Up) };
+        let captive = candidate(2, Policy::Secondary, Health::Captive);
+        let never = candidate(2, Policy::Never, Health::Up);
+        assert_eq!(chosen(&[leaving, backup], Some(1)), Some(2), "also a dear backup is better");
+        assert_eq!(chosen(&[leaving, captive], Some(1)), Some(1), "it still works");
+        assert_eq!(chosen(&[leaving, never], Some(1)), Some(1), "never is never");
     }
 
     #[test]

@@ -74,6 +74,8 @@ pub enum Why {
     Silent,
     /// The provider answers in the place of everybody.
     Captive,
+    /// Its dish says that it will not carry.
+    Dish,
     /// The owner wants it otherwise, or a cap is reached.
     Policy,
     /// A better one is there.
@@ -91,6 +93,7 @@ impl Why {
             Self::Gone => "the other's port is gone",
             Self::Silent => "nothing came back over the other",
             Self::Captive => "the other wants somebody to sign in",
+            Self::Dish => "the dish of the other says that it will not carry",
             Self::Policy => "its policy or its cap changed",
             Self::Better => "it is preferred and does well",
         }
@@ -117,6 +120,8 @@ struct Line {
     policy: Policy,
     reach: Option<Reach>,
     condition: Condition,
+    /// Whether its dish says that it will not carry.
+    last_resort: bool,
     /// Why it cannot be used, when it cannot.
     lost: Why,
     /// Whether its flows have been forgotten since it was last alive.
@@ -133,6 +138,7 @@ impl Line {
         has.then_some(Candidate {
             link: self.uplink.id,
             policy: self.policy,
+            last_resort: self.last_resort,
             metered: self.uplink.metered,
             health: self.condition.health(),
         })
@@ -183,6 +189,7 @@ impl Direct {
             policy: uplink.policy,
             reach: None,
             condition: Condition::new(),
+            last_resort: false,
             lost: Why::Gone,
             forgotten: false,
         };
@@ -245,6 +252,13 @@ impl Direct {
         if let Some(line) = self.lines.iter_mut().find(|line| line.uplink.id == link) {
             self.policy_changed |= line.policy != policy;
             line.policy = policy;
+        }
+    }
+
+    /// The dish of uplink `link` says that it will not carry, or does not say so any more.
+    pub fn handle_last_resort(&mut self, link: LinkId, last_resort: bool) {
+        if let Some(line) = self.lines.iter_mut().find(|line| line.uplink.id == link) {
+            line.last_resort = last_resort;
         }
     }
 
@@ -437,6 +451,7 @@ impl Direct {
             _ if left.reach.is_none() => left.lost,
             Health::Down => Why::Silent,
             Health::Captive => Why::Captive,
+            _ if left.last_resort => Why::Dish,
             Health::Up | Health::Suspect | Health::Probation if self.policy_changed => Why::Policy,
             Health::Up | Health::Suspect | Health::Probation => Why::Better,
         }

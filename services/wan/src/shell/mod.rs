@@ -3,6 +3,7 @@
 pub mod bus;
 mod clock;
 mod conntrack;
+mod dishes;
 mod firewall;
 pub mod join;
 pub mod junction;

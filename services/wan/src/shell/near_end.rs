@@ -32,7 +32,6 @@ use super::join;
 use super::junction::{Junction, Report};
 use super::sky::Sky;
 use super::tunnel_device::{DeviceError, TunnelDevice};
-use crate::caps::Limit;
 use crate::direct::health::Health;
 use crate::gateway::PathReport;
 use crate::status::Status;
@@ -100,7 +99,7 @@ pub(super) async fn keep(mut junction: Junction, state: PathBuf, uplinks: Vec<Up
 async fn withdraw(junction: &Junction, uplinks: &[Uplink]) {
     let _ = junction.reports.send(Report::Tunnel(None)).await;
     for uplink in uplinks {
-        let report = PathReport { link: uplink.id, health: None, rtt: None, loss_ppm: 0 };
+        let report = PathReport::none(uplink.id);
         let _ = junction.reports.send(Report::Path(report)).await;
     }
 }
@@ -248,7 +247,7 @@ impl NearEnd {
         self.command(Command::Carrier { link, carrier: carrier && usable }).await;
     }
 
-    /// What the owner and the caps want, and whether uplinks can be used at all.
+    /// What the owner, the caps and the dishes allow, and whether uplinks can be used at all.
     async fn look_at_status(&mut self, status: &Status) {
         for told in &status.uplinks {
             let link = told.uplink.id;
@@ -256,14 +255,13 @@ impl NearEnd {
             let usable = told.state.reach().is_some();
             line.wish
                 .send_if_modified(|wish| std::mem::replace(&mut wish.usable, usable) != usable);
-            let limit = told.standing.limit;
-            let policy = match limit.applied_to(told.uplink.policy) {
+            let policy = match told.allowance.policy {
                 Policy::Primary => tunnel::Policy::Primary,
                 Policy::Secondary => tunnel::Policy::Secondary,
                 Policy::Backup => tunnel::Policy::Backup,
                 Policy::Never => tunnel::Policy::Never,
             };
-            let metered = told.uplink.metered || limit != Limit::Free;
+            let metered = told.allowance.sparing;
             if line.policy != Some((policy, metered)) {
                 line.policy = Some((policy, metered));
                 self.command(Command::Policy { link, policy, metered }).await;
@@ -330,6 +328,7 @@ impl NearEnd {
                 health: Some(health(path.state)),
                 rtt: path.round_trip,
                 loss_ppm: path.loss_ppm,
+                next_boundary: self.sky.next_boundary(path.link, now),
             };
             let changed = line.reported.is_none_or(|before| before.health != report.health);
             if changed || again {

@@ -1,11 +1,12 @@
 //! The main loop: what happens in, what is to be done out, and the watchdog fed as it goes round.
 //!
 //! One thread. The loop owns the machine, the socket of the kernel's news, the way to the kernel
-//! and two sets of tasks, all aborted when it ends. One set holds what runs as long as the loop:
+//! and three sets of tasks, all aborted when it ends. One set holds what runs as long as the loop:
 //! the near end of the tunnel, the two announcers to the bus, the server of numbers, the keeper of
 //! counters and the keeper of the packet filter; they read newest values and the loop never waits
-//! for them. The other holds questions to the world, at most two for each uplink. The loop itself
-//! waits for the kernel's answers, which take microseconds, and for nothing else.
+//! for them. Another holds questions to the world, at most two for each uplink; the third, who
+//! follows the dishes, one for each while its uplink can be used. The loop itself waits for the
+//! kernel's answers, which take microseconds, and for nothing else.
 //!
 //! Asked to stop, it takes what is ours out of the kernel. Killed, it leaves everything there: the
 //! house goes on, and the next start takes it over.
@@ -27,6 +28,7 @@ use units::Instant;
 use zbus::Connection;
 
 use super::bus::{Change, Command, Published, Said};
+use super::dishes::Dishes;
 use super::junction::{Ends, Report, junction};
 use super::netlink::{Heard, NewsSocket};
 use super::owner::Owner;
@@ -109,6 +111,9 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
                 Report::Path(report) => gateway.handle_path(report, clock::now()),
                 Report::Tunnel(device) => gateway.handle_tunnel(device, clock::now()),
             },
+            (link, report) = world.dishes.next() => {
+                gateway.handle_dish(link, &report, clock::now());
+            }
             _ = count.tick() => world.count(&mut gateway).await,
             _ = look.tick() => gateway.handle_clock(super::clock::wall(), clock::now()),
             () = until(deadline) => world.wake(&mut gateway),
@@ -134,6 +139,7 @@ struct World {
     usage: PathBuf,
     asking: Asking,
     probes: JoinSet<(Probe, Outcome)>,
+    dishes: Dishes,
     snapshot_at: Option<Instant>,
     tasks: JoinSet<()>,
 }
@@ -199,6 +205,7 @@ impl World {
             usage,
             asking: Asking { host, servers },
             probes: JoinSet::new(),
+            dishes: Dishes::new(settings.dish.address),
             snapshot_at: None,
             tasks,
         };
@@ -237,6 +244,7 @@ impl World {
             let _ = self.switches.try_send(served::switched(&switch, gateway.uplinks()));
         }
         if let Some(status) = gateway.poll_status() {
+            self.dishes.follow(&status);
             self.junction.status.send_replace(Arc::new(status));
             self.published.send_replace(Arc::new(Said::of(gateway)));
         }

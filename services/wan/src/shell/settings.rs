@@ -7,6 +7,7 @@ use daemon::settings::{SettingsError, load};
 use jiff::tz::TimeZone;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer};
+use starlink::shell::follow::DISH;
 use units::{LinkId, PortName};
 
 use crate::uplink::{BillingDay, Kind, MOST_UPLINKS, Policy, Uplink};
@@ -40,6 +41,9 @@ pub struct Settings {
     /// Whom to ask whether the world answers.
     #[serde(default)]
     pub probe: ProbeSettings,
+    /// The dishes of the uplinks that are Starlink's.
+    #[serde(default)]
+    pub dish: DishSettings,
     /// The house's side.
     #[serde(default)]
     pub lan: LanSettings,
@@ -55,6 +59,21 @@ pub struct ProbeSettings {
     /// A host with a page `/` that answers with nothing at all (status 204) over plain HTTP.
     #[serde(default, deserialize_with = "host")]
     pub host: Option<String>,
+}
+
+/// The dishes. Each is asked out of its own uplink, so one address does for all.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DishSettings {
+    /// Where a dish answers: a numeric address and a port.
+    #[serde(deserialize_with = "socket_address")]
+    pub address: SocketAddr,
+}
+
+impl Default for DishSettings {
+    fn default() -> Self {
+        Self { address: DISH }
+    }
 }
 
 /// The house's side.
@@ -199,11 +218,15 @@ fn servers<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<SocketAddr>
         let message = format!("{} servers; at most {MOST_SERVERS} were expected", texts.len());
         return Err(D::Error::custom(message));
     }
-    let address = |text: &String| {
-        let wrong = || D::Error::custom(format!("{text:?} is not ADDRESS:PORT"));
-        text.parse::<SocketAddr>().map_err(|_| wrong())
-    };
-    texts.iter().map(address).collect()
+    texts.iter().map(|text| numeric(text)).collect()
+}
+
+fn socket_address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SocketAddr, D::Error> {
+    numeric(&String::deserialize(deserializer)?)
+}
+
+fn numeric<E: Error>(text: &str) -> Result<SocketAddr, E> {
+    text.parse().map_err(|_| E::custom(format!("{text:?} is not ADDRESS:PORT")))
 }
 
 fn host<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {

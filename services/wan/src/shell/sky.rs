@@ -47,6 +47,11 @@ impl Sky {
         }
     }
 
+    /// When the sky above `link` next blinks, as far as its clock knows.
+    pub(super) fn next_boundary(&self, link: LinkId, now: Instant) -> Option<Instant> {
+        self.dishes.get(&link)?.clock.next_boundary(now)
+    }
+
     /// Windows that the tunnel does not know yet.
     pub(super) fn poll_windows(&mut self, now: Instant) -> Vec<(LinkId, Option<Window>)> {
         if self.looked.is_none_or(|at| now.saturating_since(at) >= CLOCK_EVERY) {
