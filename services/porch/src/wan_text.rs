@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Write;
 
 use bus::wan::{
-    Decision, Health, Kind, ManagerStatus, Mode, Policy, State, UNKNOWN_STEP, UplinkStatus,
-    WanStatus, path_of,
+    Decision, DrainReason, Health, Kind, ManagerStatus, Mode, Outage, Policy, State, UNKNOWN_STEP,
+    UplinkStatus, WanStatus, path_of,
 };
 use units::Instant;
 
@@ -16,6 +16,9 @@ const SAMPLES: usize = 24;
 
 /// How many marks a day is drawn with: one for each hour.
 const HOURS: usize = 24;
+
+/// What is less of the sky than this is not worth a line.
+const LEAST_BLOCKED_PERCENT: f64 = 0.1;
 
 /// From nothing to all.
 const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
@@ -48,6 +51,7 @@ impl History {
 pub(crate) fn table(
     status: &WanStatus,
     histories: &BTreeMap<String, History>,
+    now: Instant,
     paint: Paint,
 ) -> String {
     let mut text = headline(&status.manager, paint);
@@ -70,8 +74,13 @@ pub(crate) fn table(
         let cells = line(&row.cells);
         let _ = writeln!(text, "  {} {}", paint.with(colour, mark), cells.trim_end());
     }
-    let _ = writeln!(text, "\n  {}", paint.with(DIM, "the last day, an hour each"));
     let widest = status.uplinks.iter().map(|uplink| uplink.name.len()).max().unwrap_or(0);
+    let dishes = status.uplinks.iter().filter_map(|uplink| Some((uplink, dish(uplink, now)?)));
+    for (place, (uplink, words)) in dishes.enumerate() {
+        let gap = if place == 0 { "\n" } else { "" };
+        let _ = writeln!(text, "{gap}  {:widest$}  its dish {words}", uplink.name);
+    }
+    let _ = writeln!(text, "\n  {}", paint.with(DIM, "the last day, an hour each"));
     for uplink in &status.uplinks {
         let _ = write!(text, "  {:widest$}  {}", uplink.name, day(&uplink.availability));
         match histories.get(&uplink.name) {
@@ -192,6 +201,49 @@ fn rate(bits: u64) -> String {
     }
 }
 
+/// What the dish of `uplink` says that is worth a line: why it is out, what is in its way, when it
+/// goes by plan.
+fn dish(uplink: &UplinkStatus, now: Instant) -> Option<String> {
+    let outage = match uplink.outage {
+        Outage::None => None,
+        Outage::ActuatorActivity => Some("moves"),
+        Outage::Booting => Some("is starting"),
+        Outage::CableTest => Some("tests its cable"),
+        Outage::InhibitRf => Some("was told not to send"),
+        Outage::NoDownlink => Some("hears nothing"),
+        Outage::NoPings => Some("gets no answer"),
+        Outage::NoSatellites => Some("sees no satellite"),
+        Outage::NoSchedule => Some("waits for a satellite to have time"),
+        Outage::Obstructed => Some("has something in its way right now"),
+        Outage::SkySearch => Some("searches the sky"),
+        Outage::Sleeping => Some("sleeps"),
+        Outage::Stowed => Some("is folded"),
+        Outage::ThermalShutdown => Some("is off for heat"),
+        Outage::Unknown => Some("is out of touch"),
+    };
+    let mut parts: Vec<String> = outage.map(str::to_owned).into_iter().collect();
+    let blocked = uplink.obstructed * 100.0;
+    if blocked >= LEAST_BLOCKED_PERCENT {
+        parts.push(format!("has {blocked:.1} % of its sky blocked"));
+    }
+    let drain = match uplink.drain_reason {
+        _ if uplink.planned_drain == 0 => None,
+        DrainReason::Heat => Some("is too hot"),
+        DrainReason::Reboot => Some("restarts for an update"),
+        DrainReason::Sleep => Some("sleeps to save power"),
+        DrainReason::None | DrainReason::Unknown => Some("goes by plan"),
+    };
+    if let Some(drain) = drain {
+        let wait = Instant::from_micros(uplink.planned_drain).saturating_since(now);
+        parts.push(match wait.as_secs().div_ceil(60) {
+            0 => format!("{drain}; the house leaves it"),
+            minutes @ 1..90 => format!("{drain}; the house leaves it in {minutes} min"),
+            minutes => format!("{drain}; the house leaves it in {} h", (minutes + 30) / 60),
+        });
+    }
+    (!parts.is_empty()).then(|| parts.join(", "))
+}
+
 /// What was used, of what, and what it comes to.
 fn month(uplink: &UplinkStatus) -> String {
     let mut text = amount(uplink.used_bytes);
@@ -250,6 +302,12 @@ mod tests {
             forecast_bytes: 0,
             carried_bytes: 0,
             availability: [vec![UNKNOWN_STEP; 144], vec![100; 140], vec![50; 4]].concat(),
+            outage: Outage::None,
+            obstructed: 0.0,
+            next_boundary: 0,
+            planned_drain: 0,
+            drain_reason: DrainReason::None,
+            draw_milliwatts: 0,
         }
     }
 
@@ -286,7 +344,35 @@ mod tests {
             "  broadband0  ············███████████▄\n",
             "  starlink0   ············███████████▄\n",
         );
-        assert_eq!(table(&status(), &BTreeMap::new(), Paint::Plain), expected);
+        assert_eq!(table(&status(), &BTreeMap::new(), Instant::BOOT, Paint::Plain), expected);
+    }
+
+    #[test]
+    fn a_dish_has_a_line_where_it_says_something() {
+        let well = uplink("starlink0", Kind::Starlink, Health::Up);
+        let now = Instant::from_secs(1_000);
+        assert_eq!(dish(&well, now), None);
+        let blocked =
+            UplinkStatus { obstructed: 0.0321, outage: Outage::Obstructed, ..well.clone() };
+        let words = "has something in its way right now, has 3.2 % of its sky blocked";
+        assert_eq!(dish(&blocked, now).as_deref(), Some(words));
+        assert_eq!(dish(&UplinkStatus { obstructed: 0.000_9, ..well.clone() }, now), None);
+        let leaves = |at: u64, drain_reason| {
+            let planned_drain = Instant::from_secs(at).as_micros();
+            dish(&UplinkStatus { planned_drain, drain_reason, ..well.clone() }, now)
+        };
+        for (at, why, words) in [
+            (1_200, DrainReason::Reboot, "restarts for an update; the house leaves it in 4 min"),
+            (37_000, DrainReason::Sleep, "sleeps to save power; the house leaves it in 10 h"),
+            (990, DrainReason::Heat, "is too hot; the house leaves it"),
+        ] {
+            assert_eq!(leaves(at, why).as_deref(), Some(words));
+        }
+        let mut status = status();
+        status.uplinks[1] = blocked;
+        let table = table(&status, &BTreeMap::new(), now, Paint::Plain);
+        let line = "\n\n  starlink0   its dish has something in its way right now, has 3.2 % of";
+        assert!(table.contains(line), "{table}");
     }
 
     #[test]

@@ -16,8 +16,8 @@ use zbus::{Connection, DBusError, Type, as_variant};
 
 pub use manager::{Manager, ManagerStatus, Mode, State, Switched, announce, switched};
 pub use uplink::{
-    Health, INTERFACE as UPLINK_INTERFACE, Kind, Policy, UNKNOWN_STEP, Uplink, UplinkStatus,
-    announce_uplink, path_of,
+    DrainReason, Health, INTERFACE as UPLINK_INTERFACE, Kind, Outage, Policy, UNKNOWN_STEP, Uplink,
+    UplinkStatus, announce_uplink, path_of,
 };
 
 use crate::{Changes, PROPERTIES};
@@ -90,7 +90,7 @@ pub trait Source: Clone + Send + Sync + 'static {
 }
 
 /// Everything that `org.porchlight.Wan1` says.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct WanStatus {
     /// Of the box.
     pub manager: ManagerStatus,

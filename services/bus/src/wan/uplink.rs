@@ -66,8 +66,66 @@ pub enum Policy {
     Unknown,
 }
 
+/// Why a dish does not reach its network, by its own account.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, Type)]
+#[zbus(signature = "s")]
+#[serde(rename_all = "kebab-case")]
+pub enum Outage {
+    /// It does, or says nothing, or there is no dish.
+    #[default]
+    None,
+    /// A part of the dish moves.
+    ActuatorActivity,
+    /// It starts.
+    Booting,
+    /// It tests its cable.
+    CableTest,
+    /// It was told not to send.
+    InhibitRf,
+    /// It hears nothing.
+    NoDownlink,
+    /// Its pings are lost.
+    NoPings,
+    /// No satellite is in sight.
+    NoSatellites,
+    /// No satellite has time for it.
+    NoSchedule,
+    /// Something stands in the way.
+    Obstructed,
+    /// It searches the sky.
+    SkySearch,
+    /// It sleeps to save power.
+    Sleeping,
+    /// It is folded.
+    Stowed,
+    /// It has switched itself off for heat.
+    ThermalShutdown,
+    /// It does not say why, or in a word newer than this reader.
+    #[serde(other)]
+    Unknown,
+}
+
+/// Why traffic leaves a dish by plan.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, Type)]
+#[zbus(signature = "s")]
+#[serde(rename_all = "kebab-case")]
+pub enum DrainReason {
+    /// It does not.
+    #[default]
+    None,
+    /// It is too hot.
+    Heat,
+    /// It restarts for an update.
+    Reboot,
+    /// It sleeps to save power.
+    Sleep,
+    /// A word newer than this reader.
+    #[serde(other)]
+    Unknown,
+}
+
 /// Everything an uplink's object says, read at one moment.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Type)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Type)]
 #[zbus(signature = "dict")]
 #[serde(rename_all = "PascalCase")]
 pub struct UplinkStatus {
@@ -114,6 +172,24 @@ pub struct UplinkStatus {
     /// was up, or 255 where nothing is known.
     #[serde(with = "as_variant")]
     pub availability: Vec<u8>,
+    /// Why its dish does not reach the network.
+    #[serde(with = "as_variant")]
+    pub outage: Outage,
+    /// The share of its dish's sky in which something stands in the way, 0 to 1; 0 when not told.
+    #[serde(with = "as_variant")]
+    pub obstructed: f64,
+    /// When its dish next changes satellites, in microseconds since boot; 0 when not known.
+    #[serde(with = "as_variant")]
+    pub next_boundary: u64,
+    /// When traffic leaves its dish by plan, in microseconds since boot; 0 when it does not.
+    #[serde(with = "as_variant")]
+    pub planned_drain: u64,
+    /// Why it does.
+    #[serde(with = "as_variant")]
+    pub drain_reason: DrainReason,
+    /// What its dish draws, in thousandths of a watt; 0 when not told.
+    #[serde(with = "as_variant")]
+    pub draw_milliwatts: u32,
 }
 
 /// The served object.
@@ -238,6 +314,49 @@ impl<S: Source> Uplink<S> {
     #[zbus(property)]
     fn availability(&self) -> Vec<u8> {
         self.status().availability
+    }
+
+    /// Why its dish does not reach the network, by its own account, which is seconds old: "none"
+    /// while it does, when it says nothing, and where there is no dish; else "actuator-activity",
+    /// "booting", "cable-test", "inhibit-rf", "no-downlink", "no-pings", "no-satellites",
+    /// "no-schedule", "obstructed", "sky-search", "sleeping", "stowed", "thermal-shutdown" or
+    /// "unknown".
+    #[zbus(property)]
+    fn outage(&self) -> Outage {
+        self.status().outage
+    }
+
+    /// The share of its dish's sky in which something stands in the way, 0 to 1; 0 when not told.
+    #[zbus(property)]
+    fn obstructed(&self) -> f64 {
+        self.status().obstructed
+    }
+
+    /// When its dish next changes satellites, in microseconds since boot; 0 when not known, as
+    /// without the tunnel.
+    #[zbus(property)]
+    fn next_boundary(&self) -> u64 {
+        self.status().next_boundary
+    }
+
+    /// When traffic leaves its dish by plan, in microseconds since boot, in the past while it stays
+    /// away; 0 when nothing is planned.
+    #[zbus(property)]
+    fn planned_drain(&self) -> u64 {
+        self.status().planned_drain
+    }
+
+    /// Why it does: "heat", "reboot" for an update, "sleep" to save power; "none" when nothing is
+    /// planned.
+    #[zbus(property)]
+    fn drain_reason(&self) -> DrainReason {
+        self.status().drain_reason
+    }
+
+    /// What its dish draws, in thousandths of a watt; 0 when not told, or where there is no dish.
+    #[zbus(property)]
+    fn draw_milliwatts(&self) -> u32 {
+        self.status().draw_milliwatts
     }
 }
 

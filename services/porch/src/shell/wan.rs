@@ -39,7 +39,7 @@ pub(crate) async fn show(watch: bool, once: bool) -> Result<WanStatus, AskError>
         }
         let live = watch || (on_terminal && !once);
         let clear = if live && on_terminal { CLEAR } else { "" };
-        print(&format!("{clear}{}", wan_text::table(&status, &histories, paint)))?;
+        print(&format!("{clear}{}", wan_text::table(&status, &histories, clock::now(), paint)))?;
         if !live {
             return Ok(status);
         }

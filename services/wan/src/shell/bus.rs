@@ -5,11 +5,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bus::wan::{
-    Decision, ManagerStatus, Source, Switched, UplinkStatus, WanStatus, WriteError, path_of,
+    Decision, ManagerStatus, Outage, Source, Switched, UplinkStatus, WanStatus, WriteError, path_of,
 };
+use starlink::dish::{Cause, DrainReason};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::sleep;
-use units::LinkId;
+use units::{Instant, LinkId, MilliWatt};
 use zbus::{Connection, OwnedObjectPath};
 
 use super::join::{JoinError, join};
@@ -269,6 +270,36 @@ fn contract_uplink(status: &status::UplinkStatus) -> UplinkStatus {
         forecast_bytes: status.standing.forecast_bytes.unwrap_or(0),
         carried_bytes: status.standing.carried_bytes,
         availability: status.availability.clone(),
+        outage: status.dish.outage.map_or(Outage::None, outage),
+        obstructed: status.dish.obstructed.map_or(0.0, f64::from),
+        next_boundary: status.next_boundary.map_or(0, Instant::as_micros),
+        planned_drain: status.dish.drain.map_or(0, |(from, _)| from.as_micros()),
+        drain_reason: match status.dish.drain.map(|(_, why)| why) {
+            None => bus::wan::DrainReason::None,
+            Some(DrainReason::Heat) => bus::wan::DrainReason::Heat,
+            Some(DrainReason::Reboot) => bus::wan::DrainReason::Reboot,
+            Some(DrainReason::Sleep) => bus::wan::DrainReason::Sleep,
+        },
+        draw_milliwatts: status.dish.draw.map_or(0, MilliWatt::get),
+    }
+}
+
+const fn outage(cause: Cause) -> Outage {
+    match cause {
+        Cause::ActuatorActivity => Outage::ActuatorActivity,
+        Cause::Booting => Outage::Booting,
+        Cause::CableTest => Outage::CableTest,
+        Cause::InhibitRf => Outage::InhibitRf,
+        Cause::NoDownlink => Outage::NoDownlink,
+        Cause::NoPings => Outage::NoPings,
+        Cause::NoSatellites => Outage::NoSatellites,
+        Cause::NoSchedule => Outage::NoSchedule,
+        Cause::Obstructed => Outage::Obstructed,
+        Cause::SkySearch => Outage::SkySearch,
+        Cause::Sleeping => Outage::Sleeping,
+        Cause::Stowed => Outage::Stowed,
+        Cause::ThermalShutdown => Outage::ThermalShutdown,
+        Cause::Unknown => Outage::Unknown,
     }
 }
 
