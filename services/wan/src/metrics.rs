@@ -11,7 +11,7 @@ pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 /// One number of an uplink: its name, its kind, what it is, and where it comes from.
 type Row = (&'static str, &'static str, &'static str, fn(&UplinkStatus) -> f64);
 
-const ROWS: [Row; 9] = [
+const ROWS: [Row; 12] = [
     ("up", "gauge", "Whether what is sent comes back.", |uplink| {
         flag(matches!(uplink.health, Health::Up | Health::Suspect))
     }),
@@ -38,6 +38,15 @@ const ROWS: [Row; 9] = [
     }),
     ("cap_bytes", "gauge", "Most bytes in a billing month; 0 without a cap.", |uplink| {
         approximate(uplink.uplink.cap_bytes.unwrap_or(0))
+    }),
+    ("last_resort", "gauge", "Whether its dish says that it will not carry.", |uplink| {
+        flag(uplink.dish.last_resort.is_some())
+    }),
+    ("dish_obstructed_ratio", "gauge", "The share of its dish's sky that is blocked.", |uplink| {
+        uplink.dish.obstructed.map_or(f64::NAN, f64::from)
+    }),
+    ("dish_power_watts", "gauge", "What its dish draws.", |uplink| {
+        uplink.dish.draw.map_or(f64::NAN, |draw| f64::from(draw.get()) / 1e3)
     }),
 ];
 
