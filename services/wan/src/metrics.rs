@@ -11,7 +11,7 @@ pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 /// One number of an uplink: its name, its kind, what it is, and where it comes from.
 type Row = (&'static str, &'static str, &'static str, fn(&UplinkStatus) -> f64);
 
-const ROWS: [Row; 12] = [
+const ROWS: [Row; 13] = [
     ("up", "gauge", "Whether what is sent comes back.", |uplink| {
         flag(matches!(uplink.health, Health::Up | Health::Suspect))
     }),
@@ -41,6 +41,9 @@ const ROWS: [Row; 12] = [
     }),
     ("last_resort", "gauge", "Whether its dish says that it will not carry.", |uplink| {
         flag(uplink.dish.last_resort.is_some())
+    }),
+    ("sparing", "gauge", "Whether nothing is sent over it that need not be.", |uplink| {
+        flag(uplink.allowance.sparing)
     }),
     ("dish_obstructed_ratio", "gauge", "The share of its dish's sky that is blocked.", |uplink| {
         uplink.dish.obstructed.map_or(f64::NAN, f64::from)

@@ -15,13 +15,13 @@ use crate::{BROADBAND, STARLINK, house};
 /// Longest wait for anything. A pass takes milliseconds; this is for a loaded machine.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-fn policy_file() -> PathBuf {
+pub(crate) fn policy_file() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("../../recipes/wan/root/usr/share/dbus-1/system.d/org.porchlight.Wan1.conf")
 }
 
 /// Reads until `good`, whatever the program is doing meanwhile.
-async fn read_until(
+pub(crate) async fn read_until(
     connection: &Connection,
     what: &str,
     good: impl Fn(&WanStatus) -> bool,

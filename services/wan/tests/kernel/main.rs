@@ -6,6 +6,7 @@
 
 mod bus;
 mod cables;
+mod dish;
 #[path = "../../../bus/tests/private_bus/mod.rs"]
 mod private_bus;
 mod space;

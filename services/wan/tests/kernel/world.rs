@@ -143,6 +143,11 @@ impl House {
         self.providers.iter().find(|provider| provider.name == name).expect("it was built")
     }
 
+    /// The namespace of the provider of `name`.
+    pub(crate) fn beyond(&self, name: &str) -> &Space {
+        &self.provider(name).space
+    }
+
     /// What the network manager does when a lease comes.
     pub(crate) fn address(&self, name: &str) {
         let place = self.provider(name).place;
