@@ -29,6 +29,7 @@ fn the_shipped_settings_name_the_uplinks_of_every_board() {
         ];
         assert_eq!(said.collect::<Vec<_>>(), expected, "{board}");
         assert_eq!(settings.probe.servers.len(), 2);
+        assert_eq!(settings.dish.address, starlink::shell::follow::DISH);
     }
 }
 
@@ -66,6 +67,8 @@ fn bad_settings_are_named_and_nothing_is_started() {
         (uplink("billing_day = 32\n"), "32 is not a day from 1 to 31"),
         (uplink("cap_bytes = -1\n"), "wan.toml:6: cap_bytes: "),
         (uplink("[probe]\nservers = ['9.9.9.9']\n"), "\"9.9.9.9\" is not ADDRESS:PORT"),
+        (uplink("[dish]\naddress = 'dish:9200'\n"), "\"dish:9200\" is not ADDRESS:PORT"),
+        (uplink("[dish]\nport = 1\n"), "wan.toml:7: port: unknown field `port`"),
         (uplink("[probe]\nhost = 'No Host'\n"), "\"No Host\" is not a host name in lower case"),
         (uplink("[[uplink]]\nname = 'wan0'\nkind = 'starlink'\npolicy = 'never'\n"), "two uplinks"),
         (
