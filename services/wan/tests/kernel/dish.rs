@@ -1,5 +1,6 @@
 //! A dish that restarts, counts bytes, hangs or talks nonsense, and the way out beside it.
 
+use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 
 use bus::wan::{DrainReason, UplinkStatus, WanStatus};
@@ -19,27 +20,44 @@ const DISH: &str = "192.168.100.1";
 const DISH_LISTED: &str = "0164A8C0:23F0";
 
 /// A simulated dish.
-struct Dish {
+pub(crate) struct Dish {
     process: Child,
-    _script: NamedTempFile,
+    script: NamedTempFile,
+    space: Space,
 }
 
 impl Dish {
     /// Puts a dish with this script beyond the house's uplink; or says why there is none.
     #[expect(clippy::print_stderr, reason = "a test that is skipped says so")]
     fn beyond(space: &Space, script: &str) -> Option<Self> {
-        let program = std::path::Path::new(env!("CARGO_BIN_EXE_wan")).with_file_name("dish-sim");
+        let program = program();
         if !program.exists() {
             eprintln!("SKIPPED: no dish-sim; run `cargo build -p starlink --bin dish-sim`");
             return None;
         }
         let file = NamedTempFile::new().expect("there is a temporary folder");
         std::fs::write(file.path(), script).expect("it is ours");
-        let mut command = space.command(program.to_str().expect("a path of ours"));
-        command.args(["--listen", &format!("{DISH}:9200"), "--script"]).arg(file.path());
-        let process = command.stdout(Stdio::null()).spawn().expect("it is built");
-        Some(Self { process, _script: file })
+        let process = start(space, &program, file.path());
+        Some(Self { process, script: file, space: space.clone() })
     }
+
+    /// Begins another life with this script.
+    pub(crate) fn replace(&mut self, script: &str) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+        std::fs::write(self.script.path(), script).expect("it is ours");
+        self.process = start(&self.space, &program(), self.script.path());
+    }
+}
+
+fn program() -> PathBuf {
+    Path::new(env!("CARGO_BIN_EXE_wan")).with_file_name("dish-sim")
+}
+
+fn start(space: &Space, program: &Path, script: &Path) -> Child {
+    let mut command = space.command(program.to_str().expect("a path of ours"));
+    command.args(["--listen", &format!("{DISH}:9200"), "--script"]).arg(script);
+    command.stdout(Stdio::null()).spawn().expect("it is built")
 }
 
 impl Drop for Dish {
@@ -51,7 +69,7 @@ impl Drop for Dish {
 }
 
 /// A house that goes out by a dish with this script, and by a cable where that does not.
-fn house_behind(script: &str) -> Option<(House, Dish)> {
+pub(crate) fn house_behind(script: &str) -> Option<(House, Dish)> {
     let house = house(&[STARLINK, BROADBAND])?;
     let provider = house.beyond(STARLINK);
     provider.ip(&format!("address add {DISH}/32 dev lo"));
@@ -74,8 +92,7 @@ fn starlink(status: &WanStatus) -> &UplinkStatus {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_planned_restart_is_left_before_and_returned_to() {
-    let restart = "[[event]]\nwhat = 'reboot'\nat_s = 14\nfor_s = 4\nannounced_s = 8\n";
-    let Some((house, _dish)) = house_behind(restart) else { return };
+    let Some((house, mut dish)) = house_behind("") else { return };
     let bus = PrivateBus::start(&[], Some((&policy_file(), "wan")));
     let mut world = World::start_on(house, Some(bus.address()));
     let reader = bus.connect().await;
@@ -87,6 +104,7 @@ async fn a_planned_restart_is_left_before_and_returned_to() {
     let status = read_until(&reader, "what the dish draws", draws).await;
     assert_eq!(starlink(&status).planned_drain, 0, "nothing is announced yet");
 
+    dish.replace("[[event]]\nwhat = 'reboot'\nat_s = 8\nfor_s = 2\nannounced_s = 8\n");
     world.wait_for_main(BROADBAND);
     assert_eq!(world.house.ask(&world.house.flow()), BROADBAND);
     assert_eq!(world.house.ask(&old), STARLINK, "it may end by itself");

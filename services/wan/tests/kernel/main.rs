@@ -11,6 +11,7 @@ mod dish;
 mod private_bus;
 mod space;
 mod survival;
+mod tunnel;
 mod world;
 
 use space::Space;

@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -32,7 +32,8 @@ const WORLD_V6: SocketAddr =
 const BLINK: Duration = Duration::from_millis(5);
 
 /// Where something answers beyond every provider.
-const WORLD: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::new(198, 51, 100, 1)), 53);
+pub(crate) const WORLD: SocketAddr =
+    SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::new(198, 51, 100, 1)), 53);
 
 /// Asks until `good`, and fails with the last answer after a while.
 pub(crate) fn wait_until<T: std::fmt::Debug>(
@@ -109,8 +110,8 @@ impl House {
             provider.space.ip(&format!("address add 2001:db8:{place}::1/64 dev customer nodad"));
             provider.space.ip("address add 198.51.100.1/32 dev lo");
             provider.space.ip("address add 2001:db8:ffff::1/128 dev lo nodad");
-            provider.serve(WORLD);
-            provider.serve(WORLD_V6);
+            answer(&provider.space, name, WORLD);
+            answer(&provider.space, name, WORLD_V6);
             provider.serve_page();
             house.providers.push(provider);
             house.address(name);
@@ -249,26 +250,23 @@ fn cable(here: &Space, name: &str, there: &Space, far: &str) {
     there.ip(&format!("link set {far} up"));
 }
 
-impl Provider {
-    /// Answers every datagram with the uplink's name, as long as the test runs; and every question
-    /// for a name with one address.
-    fn serve(&self, at: SocketAddr) {
-        let socket = self.space.run(|| UdpSocket::bind(at).expect("the address is there"));
-        let name = self.name.clone();
-        std::thread::spawn(move || {
-            let mut question = [0; 512];
-            while let Ok((length, from)) = socket.recv_from(&mut question) {
-                let answer = if length > 12 {
-                    named(&question[..length])
-                } else {
-                    name.clone().into_bytes()
-                };
-                // The cable may be out by now.
-                let _ = socket.send_to(&answer, from);
-            }
-        });
-    }
+/// Answers every datagram at `at` with `name`, as long as the test runs; and every question for a
+/// name with one address.
+pub(crate) fn answer(space: &Space, name: &str, at: SocketAddr) {
+    let socket = space.run(|| UdpSocket::bind(at).expect("the address is there"));
+    let name = name.to_owned();
+    std::thread::spawn(move || {
+        let mut question = [0; 512];
+        while let Ok((length, from)) = socket.recv_from(&mut question) {
+            let answer =
+                if length > 12 { named(&question[..length]) } else { name.clone().into_bytes() };
+            // The cable may be out by now.
+            let _ = socket.send_to(&answer, from);
+        }
+    });
+}
 
+impl Provider {
     /// Answers every request for a page: with nothing, or with a way to the portal.
     fn serve_page(&self) {
         let at = SocketAddr::new(WORLD.ip(), 80);
@@ -335,6 +333,14 @@ impl World {
         let address = address.map(str::to_owned);
         let (process, said) = launch(&house, folder.path(), address.as_deref());
         Self { process, said, folder, address, house }
+    }
+
+    /// Has the program go out through the relay that printed `line`.
+    pub(crate) fn join(&self, line: &str) {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_wan"));
+        command.arg("join").arg("--state").arg(self.folder.path()).arg(line);
+        let output = command.env_remove("JOURNAL_STREAM").output().expect("the program is built");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     }
 
     /// Starts the program again.
