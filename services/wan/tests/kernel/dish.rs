@@ -125,6 +125,24 @@ async fn a_planned_restart_is_left_before_and_returned_to() {
 }
 
 #[test]
+fn a_hot_dish_and_one_with_a_shut_account_carry_when_nothing_else_does() {
+    let Some((house, mut dish)) = house_behind("") else { return };
+    let mut world = World::start(house);
+    world.wait_for_main(STARLINK);
+    // Off for heat in the second half of its event; the account is shut at once.
+    for (what, for_s) in [("thermal", 20), ("disabled", 3600)] {
+        dish.replace(&format!("[[event]]\nwhat = '{what}'\nat_s = 0\nfor_s = {for_s}\n"));
+        world.wait_for_main(BROADBAND);
+        dish.replace("");
+        world.wait_for_main(STARLINK);
+    }
+    dish.replace("[[event]]\nwhat = 'disabled'\nat_s = 0\nfor_s = 3600\n");
+    world.wait_for_main(BROADBAND);
+    world.house.unplug(BROADBAND);
+    world.wait_for_main(STARLINK);
+}
+
+#[test]
 fn a_dish_that_is_broken_changes_nothing() {
     for what in ["hung", "garbage", "nonsense", "huge", "dead", "absurd"] {
         let script = format!("[[event]]\nwhat = '{what}'\nat_s = 0\nfor_s = 3600\n");
