@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use zbus::{Connection, Type, as_variant, interface};
 
+use crate::wan::{Mode, Policy, State};
 use crate::{Changes, PROPERTIES};
 
 /// The well-known name of the `home` service.
@@ -42,10 +43,10 @@ pub enum UplinkKind {
     Unknown,
 }
 
-/// What an uplink does, as far as the network manager can tell.
+/// What an uplink does.
 ///
-/// Until there is a service that probes the path beyond the modem, `in-use` means "has an address
-/// and the preferred default route", not "the internet answers".
+/// The first six rest on the word of `wan`, which asks the world. The others are what the network
+/// manager tells, and say nothing of the world.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Type)]
 #[zbus(signature = "s")]
 #[serde(rename_all = "kebab-case")]
@@ -54,6 +55,16 @@ pub enum UplinkState {
     InUse,
     /// Could carry it at once.
     Ready,
+    /// It came back a moment ago and must prove itself.
+    Recovering,
+    /// It has an address, and the world does not answer.
+    Silent,
+    /// Its provider wants somebody to sign in.
+    SignIn,
+    /// The owner lets it carry nothing.
+    Off,
+    /// It has an address and a way on; whether the world answers is not known.
+    Unchecked,
     /// Plugged in, and waiting for an address.
     Connecting,
     /// No cable, or nothing alive at its other end.
@@ -81,6 +92,16 @@ pub struct Uplink {
     /// Since when, in microseconds since boot.
     #[serde(with = "as_variant")]
     pub since: u64,
+    /// What the owner wants of it.
+    #[serde(with = "as_variant")]
+    pub policy: Policy,
+    /// The last day in 288 steps of five minutes, the oldest first: percent of the step in which it
+    /// was up, or 255 where nothing is known; empty when nothing is known at all.
+    #[serde(with = "as_variant")]
+    pub availability: Vec<u8>,
+    /// When it will be left because it is about to stop, in microseconds since boot; 0 for never.
+    #[serde(with = "as_variant")]
+    pub drain: u64,
 }
 
 /// Everything `org.porchlight.Home1` says, read at one moment.
@@ -100,6 +121,12 @@ pub struct HomeStatus {
     /// Since when the light says so, in microseconds since boot.
     #[serde(with = "as_variant")]
     pub light_since: u64,
+    /// Whether the house is online, as `wan` says; unknown when it has not said so lately.
+    #[serde(with = "as_variant")]
+    pub internet: State,
+    /// How it goes out; unknown likewise.
+    #[serde(with = "as_variant")]
+    pub mode: Mode,
     /// The ways out of the house, in order of preference.
     #[serde(with = "as_variant")]
     pub uplinks: Vec<Uplink>,
@@ -154,10 +181,25 @@ impl<S: StatusSource> Home1<S> {
         self.0.status().light_since
     }
 
+    /// Whether the house is online, as org.porchlight.Wan1 says: "online", "degraded", "offline" or
+    /// "captive"; "unknown" when it has said nothing for 30 s.
+    #[zbus(property)]
+    fn internet(&self) -> State {
+        self.0.status().internet
+    }
+
+    /// How the house goes out, as org.porchlight.Wan1 says: "tunnel" or "direct"; "unknown" when it
+    /// has said nothing for 30 s.
+    #[zbus(property)]
+    fn mode(&self) -> Mode {
+        self.0.status().mode
+    }
+
     /// The ways out of the house, in order of preference. Each has "name" (s), "kind" (s:
-    /// "broadband", "starlink"), "state" (s: "in-use", "ready", "connecting", "unplugged",
-    /// "missing", "unknown") and "since" (t: microseconds since boot). Read from the network
-    /// manager for now: "in-use" means an address and the preferred default route.
+    /// "broadband", "starlink"), "state" (s: "in-use", "ready", "recovering", "silent", "sign-in" or
+    /// "off" as org.porchlight.Wan1 says; "unchecked", "connecting", "unplugged", "missing" or
+    /// "unknown" as the network manager does), "since" (t: microseconds since boot), "policy" (s),
+    /// "availability" (ay) and "drain" (t: microseconds since boot, 0 for never).
     #[zbus(property)]
     fn uplinks(&self) -> Vec<Uplink> {
         self.0.status().uplinks

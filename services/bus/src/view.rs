@@ -5,7 +5,9 @@ use std::time::Duration;
 use serde::Serialize;
 use units::Instant;
 
+use crate::day::{self, Stretch};
 use crate::home::{HomeStatus, Light, Uplink, UplinkKind, UplinkState};
+use crate::wan::{Mode, Policy, State};
 
 /// A status as people read it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -18,6 +20,10 @@ pub struct View {
     pub why: String,
     /// For how long, such as `3 minutes`.
     pub lasting: String,
+    /// Whether the house is online.
+    pub internet: State,
+    /// How it goes out, in one sentence; empty when that is not known.
+    pub way: &'static str,
     /// The ways out of the house.
     pub uplinks: Vec<UplinkView>,
     /// Which image runs.
@@ -39,6 +45,14 @@ pub struct UplinkView {
     pub words: &'static str,
     /// For how long.
     pub lasting: String,
+    /// What the owner wants of it, in words; empty when that is not known.
+    pub policy: &'static str,
+    /// The last day.
+    pub day: Vec<Stretch>,
+    /// The same in words; empty where nothing is known.
+    pub day_words: String,
+    /// What is planned, in words; empty when nothing is.
+    pub plan: String,
 }
 
 /// Which image runs.
@@ -64,12 +78,18 @@ impl View {
             state: uplink.state,
             words: words(uplink.state),
             lasting: since(uplink.since),
+            policy: policy(uplink.policy),
+            day: day::stretches(&uplink.availability),
+            day_words: day::words(&uplink.availability),
+            plan: plan(uplink.drain, now),
         };
         Self {
             light: status.light,
             headline: headline(status),
             why: status.light_why.clone(),
             lasting: since(status.light_since),
+            internet: status.internet,
+            way: way(status.mode),
             uplinks: status.uplinks.iter().map(uplink).collect(),
             image: ImageView {
                 version: status.image_version.clone(),
@@ -81,11 +101,14 @@ impl View {
 }
 
 fn headline(status: &HomeStatus) -> &'static str {
-    let carries = |uplink: &Uplink| matches!(uplink.state, UplinkState::InUse | UplinkState::Ready);
+    // A line that the owner wants off is missed by nobody.
+    let fine = |uplink: &Uplink| {
+        matches!(uplink.state, UplinkState::InUse | UplinkState::Ready | UplinkState::Off)
+    };
     match status.light {
         Light::Starting => "Starting",
         // The house is served, and the sentence below says that a line is down.
-        Light::Serving if !status.uplinks.iter().all(carries) => "Still online",
+        Light::Serving if !status.uplinks.iter().all(fine) => "Still online",
         Light::Serving => "All is well",
         Light::NeedsYou => "Needs you",
         Light::Unknown => "No word yet",
@@ -104,10 +127,44 @@ fn words(state: UplinkState) -> &'static str {
     match state {
         UplinkState::InUse => "in use",
         UplinkState::Ready => "ready",
+        UplinkState::Recovering => "coming back",
+        UplinkState::Silent => "no internet",
+        UplinkState::SignIn => "sign-in needed",
+        UplinkState::Off => "not used",
+        UplinkState::Unchecked => "not checked",
         UplinkState::Connecting => "connecting",
         UplinkState::Unplugged => "no cable",
         UplinkState::Missing => "port not found",
         UplinkState::Unknown => "not known",
+    }
+}
+
+fn way(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Tunnel => "Through the relay: a line can fail unnoticed.",
+        Mode::Direct => "Straight out, by one line at a time.",
+        Mode::Unknown => "",
+    }
+}
+
+fn policy(policy: Policy) -> &'static str {
+    match policy {
+        Policy::Primary => "first choice",
+        Policy::Secondary => "second choice",
+        Policy::Backup => "in reserve",
+        Policy::Never => "switched off by you",
+        Policy::Unknown => "",
+    }
+}
+
+/// "planned pause in 12 minutes"
+fn plan(drain: u64, now: Instant) -> String {
+    if drain == 0 {
+        return String::new();
+    }
+    match Instant::from_micros(drain).saturating_since(now) {
+        Duration::ZERO => String::from("planned pause now"),
+        ahead => format!("planned pause in {}", lasting(ahead)),
     }
 }
 
@@ -120,7 +177,7 @@ fn note(variant: &str) -> &'static str {
 }
 
 /// A span in the largest unit that fits, rounded down: what a person would say.
-fn lasting(span: Duration) -> String {
+pub(crate) fn lasting(span: Duration) -> String {
     const STEPS: [(u64, &str); 3] = [(86_400, "day"), (3_600, "hour"), (60, "minute")];
     let seconds = span.as_secs();
     for (length, unit) in STEPS {
@@ -147,6 +204,14 @@ mod tests {
         assert_eq!(said(86_399), "23 hours");
         assert_eq!(said(86_400), "1 day");
         assert_eq!(said(86_400 * 400), "400 days");
+    }
+
+    #[test]
+    fn a_plan_is_said_until_it_has_come() {
+        let now = Instant::from_secs(600);
+        assert_eq!(plan(0, now), "");
+        assert_eq!(plan(600_000_000 + 720_000_000, now), "planned pause in 12 minutes");
+        assert_eq!(plan(599_000_000, now), "planned pause now");
     }
 
     #[test]

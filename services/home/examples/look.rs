@@ -9,9 +9,11 @@ mod fakes;
 use std::io::{BufRead, Write, stdin, stdout};
 use std::path::PathBuf;
 
+use bus::wan::{Health, State};
 use fakes::{Home, World};
 
-const WORDS: &str = "well  starlink  broadband  offline  dark  searching  failed  starting";
+const WORDS: &str =
+    "well  starlink  broadband  offline  silent  portal  unsure  dark  searching  failed  starting";
 
 fn main() {
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -40,6 +42,7 @@ fn built_beside() -> String {
 }
 
 async fn change(world: &World, word: &str) {
+    use Health::{Captive, Down, Up};
     let up = ("routable", "routable 100", "routable 200");
     let (system, failed, (lan, broadband, starlink)): (_, &[&str], _) = match word {
         "starlink" => ("running", &[], (up.0, "no-carrier", up.2)),
@@ -53,4 +56,16 @@ async fn change(world: &World, word: &str) {
     };
     world.say_system(system, failed);
     world.say_links(lan, broadband, starlink).await;
+    let (state, broadband, starlink) = match word {
+        "starlink" => (State::Degraded, Down, Up),
+        "broadband" => (State::Degraded, Up, Down),
+        "offline" | "silent" | "dark" | "searching" => (State::Offline, Down, Down),
+        "portal" => (State::Captive, Down, Captive),
+        _ => (State::Online, Up, Up),
+    };
+    if word == "unsure" {
+        world.lose_wan().await;
+    } else {
+        world.say_wan(state, broadband, starlink).await;
+    }
 }

@@ -16,6 +16,12 @@ function say(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
+// One step wide for each step, as the server draws it.
+function drawn(day, was) {
+  const these = day.filter((stretch) => stretch.was === was);
+  return these.map(({ from, steps }) => `M${from} 0h${steps}v1h-${steps}z`).join("");
+}
+
 function paintRow(list, uplink) {
   let row = [...list.children].find((child) => child.dataset.name === uplink.name);
   if (!row) {
@@ -27,6 +33,13 @@ function paintRow(list, uplink) {
   say(row.querySelector(".label"), uplink.label);
   say(row.querySelector(".words"), uplink.words);
   say(row.querySelector(".span"), uplink.lasting);
+  say(row.querySelector(".policy"), uplink.policy);
+  row.dataset.day = uplink.day.length ? "known" : "unknown";
+  for (const was of ["up", "partly", "down"]) {
+    row.querySelector(`.${was}`).setAttribute("d", drawn(uplink.day, was));
+  }
+  say(row.querySelector(".day-words"), uplink.day_words);
+  say(row.querySelector(".plan"), uplink.plan);
   return row;
 }
 
@@ -37,6 +50,7 @@ function paint(view) {
   say(byId("why"), view.why);
   say(byId("lasting"), view.lasting);
   say(byId("note"), view.image.note);
+  say(byId("way"), view.way);
   const list = byId("uplinks");
   const rows = view.uplinks.map((uplink) => paintRow(list, uplink));
   for (const row of [...list.children]) if (!rows.includes(row)) row.remove();

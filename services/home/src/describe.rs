@@ -6,7 +6,7 @@
 use serde::Deserialize;
 use units::PortName;
 
-use crate::reading::{LinkReading, LinkState, NetworkReading, Preference};
+use crate::reading::{LinkReading, LinkState, NetworkReading};
 
 /// Most links looked at. A gateway has four ports and a handful of virtual links.
 const MOST_LINKS: usize = 64;
@@ -45,8 +45,6 @@ struct Route {
     family: u8,
     destination_prefix_length: u8,
     #[serde(default)]
-    priority: u32,
-    #[serde(default)]
     table: u32,
     #[serde(default)]
     type_string: String,
@@ -66,7 +64,7 @@ fn reading_of(interface: &Interface) -> Option<LinkReading> {
     Some(LinkReading {
         name: PortName::try_new(&interface.name).ok()?,
         state: state_of(&interface.operational_state),
-        default_route: interface.routes.iter().filter_map(preference_of).min(),
+        leads_out: interface.routes.iter().any(leads_out),
     })
 }
 
@@ -81,14 +79,8 @@ fn state_of(operational: &str) -> LinkState {
     }
 }
 
-fn preference_of(route: &Route) -> Option<Preference> {
+fn leads_out(route: &Route) -> bool {
+    let spoken = matches!(route.family, IPV4 | IPV6);
     let default = route.destination_prefix_length == 0;
-    if !default || route.table != MAIN_TABLE || route.type_string != "unicast" {
-        return None;
-    }
-    match route.family {
-        IPV4 => Some(Preference::of_ipv4(route.priority)),
-        IPV6 => Some(Preference::of_ipv6(route.priority)),
-        _ => None,
-    }
+    spoken && default && route.table == MAIN_TABLE && route.type_string == "unicast"
 }

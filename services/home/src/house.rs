@@ -1,18 +1,20 @@
 //! The machine: it holds the newest readings and shows the light.
 //!
-//! Call [`House::handle_network`] and [`House::handle_system`] with what was seen, and
-//! [`House::handle_deadline`] when [`House::next_deadline`] has come. After each,
+//! Call [`House::handle_network`], [`House::handle_system`] and [`House::handle_wan`] with what was
+//! seen, and [`House::handle_deadline`] when [`House::next_deadline`] has come. After each,
 //! [`House::poll_status`] returns the status if it has changed. Evidence grows old by itself:
 //! a source that falls silent takes the light off "all is well" without anybody noticing it die.
 
 use std::time::Duration;
 
+use bus::wan::{Mode, State};
 use units::Instant;
 
 use crate::light::{self, Facts, Light};
 use crate::port::{Port, Role};
 use crate::reading::{NetworkReading, SystemReading, SystemState};
-use crate::uplink::{self, Uplink, UplinkState};
+use crate::uplink::{self, Uplink};
+use crate::way_out::WanReading;
 
 /// How old evidence may be and still count. The sources are asked every 10 s, so this is two
 /// answers missed and the third awaited.
@@ -36,6 +38,10 @@ pub struct Status {
     pub why: String,
     /// Since when the light says so.
     pub since: Instant,
+    /// Whether the house is online, as `wan` says; unknown without a recent word of it.
+    pub internet: State,
+    /// How it goes out; unknown likewise.
+    pub mode: Mode,
     /// The ways out of the house, in order of preference.
     pub uplinks: Vec<Uplink>,
 }
@@ -55,6 +61,7 @@ pub struct House {
     settled: bool,
     network: Option<Seen<NetworkReading>>,
     system: Option<Seen<SystemReading>>,
+    wan: Option<Seen<WanReading>>,
     status: Status,
     changed: bool,
 }
@@ -64,18 +71,22 @@ impl House {
     /// order of preference.
     #[must_use]
     pub fn new(ports: Vec<Port>, now: Instant) -> Self {
-        let uplinks = ports
-            .iter()
-            .filter(|port| port.role != Role::Lan)
-            .map(|port| Uplink { port: *port, state: UplinkState::Unknown, since: now })
-            .collect();
-        let status = Status { light: Light::Starting, why: String::new(), since: now, uplinks };
+        let uplinks = uplink::uplinks(&ports).map(|port| Uplink::unheard(port, now)).collect();
+        let status = Status {
+            light: Light::Starting,
+            why: String::new(),
+            since: now,
+            internet: State::Unknown,
+            mode: Mode::Unknown,
+            uplinks,
+        };
         let mut house = Self {
             ports,
             started: now,
             settled: false,
             network: None,
             system: None,
+            wan: None,
             status,
             changed: true,
         };
@@ -95,6 +106,12 @@ impl House {
         self.judge(now);
     }
 
+    /// `wan` told how the house goes out.
+    pub fn handle_wan(&mut self, what: WanReading, now: Instant) {
+        self.wan = Some(Seen { what, at: now });
+        self.judge(now);
+    }
+
     /// Time has passed.
     pub fn handle_deadline(&mut self, now: Instant) {
         self.judge(now);
@@ -108,6 +125,7 @@ impl House {
         let ages = [
             self.network.as_ref().map(|seen| past(seen.at, FRESH)),
             self.system.as_ref().map(|seen| past(seen.at, FRESH)),
+            self.wan.as_ref().map(|seen| past(seen.at, FRESH)),
             (!self.settled).then(|| past(self.started, SEARCH)),
             (!self.settled).then(|| past(self.started, BOOT)),
         ];
@@ -126,23 +144,16 @@ impl House {
     }
 
     fn judge(&mut self, now: Instant) {
-        let fresh = is_fresh(self.network.as_ref(), now) && is_fresh(self.system.as_ref(), now);
+        let network = recent(self.network.as_ref(), now);
+        let wan = recent(self.wan.as_ref(), now);
+        let fresh = network.is_some() && recent(self.system.as_ref(), now).is_some();
         let mut next = self.status.clone();
-        if let Some(seen) = &self.network {
-            let states = uplink::states(&self.ports, &seen.what);
-            for (uplink, (_, state)) in next.uplinks.iter_mut().zip(states) {
-                // What was last seen of an uplink is not what it does now.
-                let state = if now.saturating_since(seen.at) > FRESH {
-                    UplinkState::Unknown
-                } else {
-                    state
-                };
-                if uplink.state != state {
-                    (uplink.state, uplink.since) = (state, now);
-                }
-            }
+        for uplink in &mut next.uplinks {
+            uplink.see(network, wan, now);
         }
-        let facts = self.facts(fresh, &next.uplinks, now);
+        next.internet = wan.map_or(State::Unknown, |wan| wan.state);
+        next.mode = wan.map_or(Mode::Unknown, |wan| wan.mode);
+        let facts = self.facts(fresh, &next, now);
         let (row, why) = light::judge(&facts);
         self.settled = facts.settled;
         if row.light() != next.light {
@@ -155,7 +166,7 @@ impl House {
         }
     }
 
-    fn facts(&self, fresh: bool, uplinks: &[Uplink], now: Instant) -> Facts<'_> {
+    fn facts(&self, fresh: bool, next: &Status, now: Instant) -> Facts<'_> {
         let system = self.system.as_ref().map(|seen| &seen.what);
         let state = system.map_or(SystemState::Starting, |reading| reading.state);
         let lan = self.ports.iter().filter(|port| port.role == Role::Lan);
@@ -168,7 +179,8 @@ impl House {
             system: state,
             failed: system.map_or(&[], |reading| reading.failed.as_slice()),
             home,
-            uplinks: uplinks.iter().map(|uplink| (uplink.port.role, uplink.state)).collect(),
+            internet: next.internet,
+            uplinks: next.uplinks.iter().map(|uplink| (uplink.port.role, uplink.state)).collect(),
         };
         facts.settled = self.settled || self.settles(&facts, now);
         facts
@@ -184,6 +196,7 @@ impl House {
     }
 }
 
-fn is_fresh<T>(seen: Option<&Seen<T>>, now: Instant) -> bool {
-    seen.is_some_and(|seen| now.saturating_since(seen.at) <= FRESH)
+/// What was seen, unless it is too old to count.
+fn recent<T>(seen: Option<&Seen<T>>, now: Instant) -> Option<&T> {
+    seen.filter(|seen| now.saturating_since(seen.at) <= FRESH).map(|seen| &seen.what)
 }

@@ -7,6 +7,7 @@
 //! - [`port`]: the box's network ports and what each is for.
 //! - [`reading`]: what was seen of the network and of the services, and when.
 //! - [`describe`]: systemd-networkd's JSON into such a reading.
+//! - [`way_out`]: what `wan` says of the way out.
 //! - [`uplink`]: what each way out of the house does.
 //! - [`light`]: the light table; the highest active row wins.
 //! - [`house`]: the machine that holds the newest readings and shows the light.
@@ -19,5 +20,6 @@ pub mod port;
 pub mod reading;
 pub mod shell;
 pub mod uplink;
+pub mod way_out;
 
 pub use house::{House, Status};

@@ -6,11 +6,15 @@
 //! | stopping | starting | the box is going down |
 //! | starting | starting | the box has not settled since this program started |
 //! | blind | needs you | the evidence is older than [`FRESH`](crate::house::FRESH) |
-//! | offline | needs you | no uplink could carry the house's traffic |
+//! | offline | needs you | `wan` says so; or it says nothing, and no uplink has an address |
+//! | sign-in | needs you | `wan` says that a provider wants somebody to sign in |
+//! | unsure | needs you | `wan` has not said lately whether the house is online |
 //! | home port | needs you | the home network's port has no live cable |
 //! | failed | needs you | a unit has failed |
 //! | stuck | needs you | the boot never ended, or ended in a rescue shell |
 //! | serving | serving | otherwise |
+
+use bus::wan::State;
 
 use crate::port::Role;
 use crate::reading::{LinkState, SystemState};
@@ -27,6 +31,18 @@ pub enum Light {
     NeedsYou,
 }
 
+impl Light {
+    /// The word for it in the journal.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::Serving => "serving",
+            Self::NeedsYou => "calling for somebody",
+        }
+    }
+}
+
 /// A row of the table. The order of the variants is the order of the rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Row {
@@ -36,8 +52,12 @@ pub enum Row {
     Starting,
     /// Nothing recent is known.
     Blind,
-    /// No uplink could carry the house's traffic.
+    /// The world does not answer, or no uplink has an address.
     Offline,
+    /// A provider wants somebody to sign in, and nothing else leads out.
+    SignIn,
+    /// Whether the house is online is not known.
+    Unsure,
     /// The home network's port has no live cable.
     HomePort,
     /// A unit has failed.
@@ -50,11 +70,13 @@ pub enum Row {
 
 impl Row {
     /// Every row, highest first.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::Stopping,
         Self::Starting,
         Self::Blind,
         Self::Offline,
+        Self::SignIn,
+        Self::Unsure,
         Self::HomePort,
         Self::Failed,
         Self::Stuck,
@@ -66,9 +88,13 @@ impl Row {
     pub const fn light(self) -> Light {
         match self {
             Self::Stopping | Self::Starting => Light::Starting,
-            Self::Blind | Self::Offline | Self::HomePort | Self::Failed | Self::Stuck => {
-                Light::NeedsYou
-            }
+            Self::Blind
+            | Self::Offline
+            | Self::SignIn
+            | Self::Unsure
+            | Self::HomePort
+            | Self::Failed
+            | Self::Stuck => Light::NeedsYou,
             Self::Serving => Light::Serving,
         }
     }
@@ -78,7 +104,13 @@ impl Row {
             Self::Stopping => facts.fresh && facts.system == SystemState::Stopping,
             Self::Starting => !facts.settled,
             Self::Blind => !facts.fresh,
-            Self::Offline => !facts.uplinks.iter().any(|(_, state)| state.is_online()),
+            Self::Offline => match facts.internet {
+                State::Offline => true,
+                State::Unknown => facts.uplinks.iter().all(|(_, state)| state.is_dead()),
+                State::Online | State::Degraded | State::Captive => false,
+            },
+            Self::SignIn => facts.internet == State::Captive,
+            Self::Unsure => facts.internet == State::Unknown,
             Self::HomePort => facts
                 .home
                 .iter()
@@ -103,6 +135,8 @@ pub struct Facts<'a> {
     pub failed: &'a [String],
     /// The home network's ports.
     pub home: Vec<LinkState>,
+    /// Whether the house is online, as `wan` says; unknown without a recent word of it.
+    pub internet: State,
     /// The ways out of the house, in order of preference.
     pub uplinks: Vec<(Role, UplinkState)>,
 }
@@ -124,6 +158,12 @@ fn sentence(row: Row, facts: &Facts<'_>) -> String {
              wait ten seconds and plug it in again."
         }
         Row::Offline => return offline(&facts.uplinks),
+        Row::SignIn => return sign_in(&facts.uplinks),
+        Row::Unsure => {
+            "The box does not know whether the house is online: the part of it that watches the \
+             lines is silent. If this stays, pull its power plug, wait ten seconds and plug it in \
+             again."
+        }
         Row::HomePort => {
             "No live cable arrives at the box's home port. Check the cable between the box and \
              the house."
@@ -139,7 +179,7 @@ fn sentence(row: Row, facts: &Facts<'_>) -> String {
 }
 
 fn starting(facts: &Facts<'_>) -> &'static str {
-    let online = facts.uplinks.iter().any(|(_, state)| state.is_online());
+    let online = matches!(facts.internet, State::Online | State::Degraded);
     if !facts.fresh {
         "The box is waking up."
     } else if online {
@@ -170,11 +210,26 @@ fn offline(uplinks: &[(Role, UplinkState)]) -> String {
 fn trouble(state: UplinkState) -> &'static str {
     match state {
         UplinkState::InUse | UplinkState::Ready => "is online",
+        UplinkState::Recovering => "is coming back",
+        UplinkState::Silent => "does not reach the internet",
+        UplinkState::SignIn => "wants a sign-in",
+        UplinkState::Off => "is set not to be used",
+        UplinkState::Unchecked => "is plugged in",
         UplinkState::Connecting => "is plugged in but not answering",
         UplinkState::Unplugged => "has no live cable",
         UplinkState::Missing => "has lost its port",
         UplinkState::Unknown => "is in an unknown state",
     }
+}
+
+fn sign_in(uplinks: &[(Role, UplinkState)]) -> String {
+    let asking = uplinks.iter().find(|(_, state)| *state == UplinkState::SignIn);
+    let asking =
+        asking.map_or_else(|| "The provider".to_owned(), |(role, _)| capital(role.called()));
+    format!(
+        "{asking} wants somebody to sign in before it lets the house out. Open any page in a \
+         browser and do what it asks."
+    )
 }
 
 /// The verdict on the boot fails with whatever else fails, so it is named only when it is alone.
@@ -196,26 +251,34 @@ fn failed(units: &[String]) -> String {
 /// "The house is online through broadband, with Starlink ready." and its lesser sisters.
 fn serving(uplinks: &[(Role, UplinkState)]) -> String {
     let called = |state: UplinkState| {
-        uplinks.iter().find(|(_, s)| *s == state).map(|(role, _)| role.called())
+        let these = uplinks.iter().filter(move |(_, s)| *s == state);
+        these.map(|(role, _)| role.called()).collect::<Vec<_>>()
     };
-    let carrier = called(UplinkState::InUse).unwrap_or("an unknown line");
-    let down = uplinks.iter().find(|(_, state)| !state.is_online());
-    let first_is_down = uplinks.first().is_some_and(|(_, state)| !state.is_online());
-    match (down, called(UplinkState::Ready)) {
-        (Some((role, _)), _) if first_is_down => {
+    let carriers = called(UplinkState::InUse);
+    let online = match carriers.as_slice() {
+        [] => String::from("The house is online"),
+        [one] => format!("The house is online through {one}"),
+        all => format!("The house is online through {} together", all.join(" and ")),
+    };
+    let fine = |state: UplinkState| state.is_online() || state == UplinkState::Off;
+    let lame = uplinks.iter().enumerate().find(|(_, (_, state))| !fine(*state));
+    match (lame, called(UplinkState::Ready).as_slice()) {
+        (Some((place, (role, state))), _) => {
             let name = capital(role.called());
-            format!("{name} is down; the house is online through {carrier}.")
+            let is = match state {
+                UplinkState::Recovering => "is back and on trial",
+                UplinkState::SignIn => "wants somebody to sign in",
+                _ if place == 0 => "is down",
+                _ => "is not available",
+            };
+            if place == 0 {
+                format!("{name} {is}; {}.", online.replacen("The", "the", 1))
+            } else {
+                format!("{online}. {name} {is}.")
+            }
         }
-        (Some((role, _)), _) => {
-            format!(
-                "The house is online through {carrier}. {} is not available.",
-                capital(role.called())
-            )
-        }
-        (None, Some(ready)) => {
-            format!("The house is online through {carrier}, with {ready} ready.")
-        }
-        (None, None) => format!("The house is online through {carrier}."),
+        (None, []) => format!("{online}."),
+        (None, ready) => format!("{online}, with {} ready.", ready.join(" and ")),
     }
 }
 

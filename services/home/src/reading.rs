@@ -17,25 +17,6 @@ pub enum LinkState {
     Unknown,
 }
 
-/// How much the kernel prefers a default route: lower wins. Above the metrics of IPv4 (32 bits)
-/// stand those of IPv6, since a house with only IPv6 is rare and one with both goes by IPv4.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Preference(u64);
-
-impl Preference {
-    /// Of an IPv4 default route with this metric.
-    #[must_use]
-    pub fn of_ipv4(metric: u32) -> Self {
-        Self(u64::from(metric))
-    }
-
-    /// Of an IPv6 default route with this metric.
-    #[must_use]
-    pub fn of_ipv6(metric: u32) -> Self {
-        Self((1 << 32) | u64::from(metric))
-    }
-}
-
 /// One link as the network manager sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LinkReading {
@@ -43,8 +24,8 @@ pub struct LinkReading {
     pub name: PortName,
     /// How far it has come.
     pub state: LinkState,
-    /// Its best default route, if it has one.
-    pub default_route: Option<Preference>,
+    /// Whether it has a default route.
+    pub leads_out: bool,
 }
 
 /// All links at one moment.
@@ -55,7 +36,7 @@ impl NetworkReading {
     /// The link called `name`; one that the network manager does not list is missing.
     #[must_use]
     pub fn link(&self, name: PortName) -> LinkReading {
-        let missing = LinkReading { name, state: LinkState::Missing, default_route: None };
+        let missing = LinkReading { name, state: LinkState::Missing, leads_out: false };
         self.0.iter().find(|link| link.name == name).copied().unwrap_or(missing)
     }
 }

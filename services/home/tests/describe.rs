@@ -6,8 +6,8 @@
 
 use home::describe::parse;
 use home::port::{Port, Role};
-use home::reading::{LinkState, NetworkReading, Preference};
-use home::uplink::{UplinkState, states};
+use home::reading::{LinkState, NetworkReading};
+use home::uplink::{UplinkState, state};
 use proptest::prelude::*;
 use units::PortName;
 
@@ -26,10 +26,12 @@ fn a_real_description_is_understood() {
     ];
     let broadband = reading.link(ports[1].name);
     assert_eq!(broadband.state, LinkState::Addressed);
-    assert_eq!(broadband.default_route, Some(Preference::of_ipv4(0)), "the better of two");
-    assert_eq!(reading.link(ports[0].name).state, LinkState::Addressed);
-    let found: Vec<UplinkState> = states(&ports, &reading).into_iter().map(|(_, s)| s).collect();
-    assert_eq!(found, [UplinkState::InUse, UplinkState::Unplugged, UplinkState::Missing]);
+    assert!(broadband.leads_out);
+    let home = reading.link(ports[0].name);
+    assert_eq!((home.state, home.leads_out), (LinkState::Addressed, false));
+    let found = ports[1..].iter().map(|port| state(*port, Some(&reading), None));
+    let found: Vec<UplinkState> = found.collect();
+    assert_eq!(found, [UplinkState::Unchecked, UplinkState::Unplugged, UplinkState::Missing]);
 }
 
 fn two_uplinks(broadband: &str, starlink: &str) -> Vec<UplinkState> {
@@ -54,20 +56,16 @@ fn two_uplinks(broadband: &str, starlink: &str) -> Vec<UplinkState> {
     );
     let ports = [port(Role::Broadband, "broadband0"), port(Role::Starlink, "starlink0")];
     let reading = parse(&json).expect("the test writes JSON");
-    states(&ports, &reading).into_iter().map(|(_, state)| state).collect()
+    ports.iter().map(|port| state(*port, Some(&reading), None)).collect()
 }
 
 #[test]
-fn the_preferred_route_is_in_use_and_the_other_ready() {
-    use UplinkState::{Connecting, InUse, Ready, Unknown, Unplugged};
-    assert_eq!(two_uplinks("routable 100", "routable 200"), [InUse, Ready]);
-    assert_eq!(two_uplinks("routable 300", "routable 200"), [Ready, InUse]);
-    assert_eq!(two_uplinks("routable 100", "routable 100"), [InUse, Ready]);
-    assert_eq!(two_uplinks("routable v6", "routable 4000000000"), [Ready, InUse]);
-    assert_eq!(two_uplinks("routable v6", "no-carrier"), [InUse, Unplugged]);
-    assert_eq!(two_uplinks("routable", "routable 200"), [Connecting, InUse]);
+fn an_address_and_a_route_are_not_yet_the_internet() {
+    use UplinkState::{Connecting, Unchecked, Unknown, Unplugged};
+    assert_eq!(two_uplinks("routable 100", "routable v6"), [Unchecked, Unchecked]);
+    assert_eq!(two_uplinks("routable", "routable 200"), [Connecting, Unchecked]);
     // A route that a dead link has left behind carries nothing.
-    assert_eq!(two_uplinks("no-carrier 100", "routable 200"), [Unplugged, InUse]);
+    assert_eq!(two_uplinks("no-carrier 100", "routable 200"), [Unplugged, Unchecked]);
     assert_eq!(two_uplinks("degraded 100", "carrier"), [Connecting, Connecting]);
     assert_eq!(two_uplinks("a-new-word", "off"), [Unknown, Unplugged]);
 }

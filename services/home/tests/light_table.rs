@@ -1,5 +1,6 @@
 //! The light table, over every combination of facts there is.
 
+use bus::wan::State;
 use home::light::{Facts, Light, Row, judge};
 use home::port::Role;
 use home::reading::{LinkState, SystemState};
@@ -16,9 +17,17 @@ const LINK: [LinkState; 5] = [
     LinkState::Unknown,
 ];
 
-const UPLINK: [UplinkState; 6] = [
+const INTERNET: [State; 5] =
+    [State::Online, State::Degraded, State::Offline, State::Captive, State::Unknown];
+
+const UPLINK: [UplinkState; 11] = [
     UplinkState::InUse,
     UplinkState::Ready,
+    UplinkState::Recovering,
+    UplinkState::Silent,
+    UplinkState::SignIn,
+    UplinkState::Off,
+    UplinkState::Unchecked,
     UplinkState::Connecting,
     UplinkState::Unplugged,
     UplinkState::Missing,
@@ -53,6 +62,7 @@ fn facts<'a>(
         system: SystemState::Up,
         failed,
         home: vec![home],
+        internet: State::Online,
         uplinks: vec![(Role::Broadband, broadband), (Role::Starlink, starlink)],
     }
 }
@@ -66,9 +76,10 @@ fn for_every_combination(mut check: impl FnMut(&Facts<'_>)) -> usize {
     }) {
         for bits in 0..8 {
             let failed: &[String] = if bits & 1 == 0 { &none } else { &one };
-            for system in SYSTEM {
+            let (fresh, settled) = (bits & 2 == 0, bits & 4 == 0);
+            for (system, internet) in SYSTEM.into_iter().flat_map(|s| INTERNET.map(|i| (s, i))) {
                 let facts = facts(failed, home, broadband, starlink);
-                check(&Facts { fresh: bits & 2 == 0, settled: bits & 4 == 0, system, ..facts });
+                check(&Facts { fresh, settled, system, internet, ..facts });
                 count += 1;
             }
         }
@@ -80,13 +91,13 @@ fn for_every_combination(mut check: impl FnMut(&Facts<'_>)) -> usize {
 fn all_is_well_only_when_everything_is() {
     let count = for_every_combination(|facts| {
         let (row, _) = judge(facts);
-        let online = facts.uplinks.iter().any(|(_, state)| state.is_online());
+        let online = matches!(facts.internet, State::Online | State::Degraded);
         let home = !matches!(facts.home[0], LinkState::Missing | LinkState::Unplugged);
         let up = facts.system == SystemState::Up;
         let well = facts.fresh && facts.settled && online && home && up && facts.failed.is_empty();
         assert_eq!(row.light() == Light::Serving, well, "{row:?} for {facts:?}");
     });
-    assert_eq!(count, 5 * 36 * 8 * 4);
+    assert_eq!(count, 5 * 121 * 8 * 4 * 5);
 }
 
 #[test]
@@ -104,8 +115,12 @@ fn the_highest_active_row_wins() {
         if matches!(facts.home[0], LinkState::Missing | LinkState::Unplugged) {
             expected = Row::HomePort;
         }
-        if !facts.uplinks.iter().any(|(_, state)| state.is_online()) {
-            expected = Row::Offline;
+        let dead = facts.uplinks.iter().all(|(_, state)| state.is_dead());
+        match facts.internet {
+            State::Online | State::Degraded => {}
+            State::Unknown if !dead => expected = Row::Unsure,
+            State::Unknown | State::Offline => expected = Row::Offline,
+            State::Captive => expected = Row::SignIn,
         }
         if !facts.fresh {
             expected = Row::Blind;
@@ -132,28 +147,65 @@ fn every_sentence_is_one_a_household_can_read() {
     });
 }
 
+fn why(internet: State, broadband: UplinkState, starlink: UplinkState) -> String {
+    let facts = facts(&[], LinkState::Addressed, broadband, starlink);
+    judge(&Facts { internet, ..facts }).1
+}
+
 #[test]
-fn the_sentences_say_what_is_the_matter() {
-    use UplinkState::{Connecting, InUse, Ready, Unplugged};
-    let why = |broadband, starlink| judge(&facts(&[], LinkState::Addressed, broadband, starlink)).1;
-    assert_eq!(why(InUse, Ready), "The house is online through broadband, with Starlink ready.");
-    assert_eq!(why(Ready, InUse), "The house is online through Starlink, with broadband ready.");
-    assert_eq!(why(Unplugged, InUse), "Broadband is down; the house is online through Starlink.");
+fn a_served_house_hears_which_line_serves_it() {
+    use UplinkState::{Connecting, InUse, Off, Ready, Recovering, SignIn, Silent, Unplugged};
+    for (broadband, starlink, expected) in [
+        (InUse, Ready, "The house is online through broadband, with Starlink ready."),
+        (Ready, InUse, "The house is online through Starlink, with broadband ready."),
+        (InUse, InUse, "The house is online through broadband and Starlink together."),
+        (InUse, Off, "The house is online through broadband."),
+        (Unplugged, InUse, "Broadband is down; the house is online through Starlink."),
+        (Silent, InUse, "Broadband is down; the house is online through Starlink."),
+        (
+            Recovering,
+            InUse,
+            "Broadband is back and on trial; the house is online through Starlink.",
+        ),
+        (
+            SignIn,
+            InUse,
+            "Broadband wants somebody to sign in; the house is online through Starlink.",
+        ),
+        (InUse, Connecting, "The house is online through broadband. Starlink is not available."),
+        (
+            InUse,
+            Recovering,
+            "The house is online through broadband. Starlink is back and on trial.",
+        ),
+    ] {
+        assert_eq!(why(State::Degraded, broadband, starlink), expected);
+    }
+}
+
+#[test]
+fn a_house_without_internet_hears_what_is_the_matter() {
+    use UplinkState::{Connecting, SignIn, Silent, Unchecked, Unplugged};
     assert_eq!(
-        why(InUse, Connecting),
-        "The house is online through broadband. Starlink is not available."
+        why(State::Offline, Unplugged, Silent),
+        "The house is offline: broadband has no live cable and Starlink does not reach the \
+         internet. Check the cables and the power of the modem and the dish."
     );
     assert_eq!(
-        why(Unplugged, Connecting),
-        "The house is offline: broadband has no live cable and Starlink is plugged in but not \
-         answering. Check the cables and the power of the modem and the dish."
-    );
-    assert_eq!(
-        why(Connecting, Connecting),
+        why(State::Offline, Connecting, Connecting),
         "The house is offline: broadband is plugged in but not answering and Starlink is plugged \
          in but not answering. Switch the modem and the dish off and on again; the provider may \
          have an outage."
     );
+    assert_eq!(
+        why(State::Captive, Unplugged, SignIn),
+        "Starlink wants somebody to sign in before it lets the house out. Open any page in a \
+         browser and do what it asks."
+    );
+    let unsure = "The box does not know whether the house is online: ";
+    assert!(why(State::Unknown, Unchecked, Unplugged).starts_with(unsure));
+    let offline = "The house is offline: broadband has no live cable and ";
+    assert!(why(State::Unknown, Unplugged, Connecting).starts_with(offline), "cables tell enough");
 }
 
 #[test]

@@ -8,6 +8,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use bus::home::{Light, UplinkState};
+use bus::wan::{Health, Mode, State};
 use fakes::{Home, PATIENCE, World};
 use home::shell::page::EVENT_STREAMS;
 use nix::sys::signal::{Signal, kill};
@@ -75,20 +76,25 @@ async fn the_page_and_the_bus_follow_the_house() {
     let (_, mut stream) = events(home.address);
     read_until(&mut stream, "The house is online through broadband, with Starlink ready.");
 
-    // networkd signals; nobody waits for the next turn.
+    // `wan` signals; nobody waits for the next turn. What the cable does is networkd's to tell.
     world.say_links("routable", "no-carrier", "routable 200").await;
+    world.say_wan(State::Degraded, Health::Down, Health::Up).await;
     let line = read_until(&mut stream, "Broadband is down; the house is online through Starlink.");
     assert!(line.starts_with("data: {\"light\":\"serving\""), "{line}");
     let reader = world.bus.connect().await;
     let status = bus::home::read_status(&reader).await.expect("everybody may read");
     assert_eq!(status.light, Light::Serving);
     assert_eq!(status.light_why, "Broadband is down; the house is online through Starlink.");
+    assert_eq!((status.internet, status.mode), (State::Degraded, Mode::Direct));
     let states: Vec<_> = status.uplinks.iter().map(|uplink| uplink.state).collect();
     assert_eq!(states, [UplinkState::Unplugged, UplinkState::InUse]);
+    assert_eq!(status.uplinks[1].availability.len(), 288);
 
+    // Cables and addresses are all there, and the world is not.
     let mut changes = bus::home::changes(&reader).await.expect("everybody may follow");
-    world.say_links("routable", "no-carrier", "no-carrier").await;
-    read_until(&mut stream, "\"light\":\"needs-you\"");
+    world.say_links("routable", "routable 100", "routable 200").await;
+    world.say_wan(State::Offline, Health::Down, Health::Down).await;
+    read_until(&mut stream, "broadband does not reach the internet and Starlink does not");
     assert!(changes.next().await, "the change was signalled");
     let status = bus::home::read_status(&reader).await.expect("everybody may read");
     assert_eq!(status.light, Light::NeedsYou);
@@ -97,8 +103,31 @@ async fn the_page_and_the_bus_follow_the_house() {
     for path in ["/", "/status.json"] {
         let answer = get(home.address, path);
         assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
-        assert!(answer.contains("The house is offline: broadband has no live cable"), "{answer}");
+        assert!(answer.contains("The house is offline: broadband does not reach"), "{answer}");
+        assert!(answer.contains("down for 15 minutes in the last 20 hours"), "{answer}");
+        assert!(!answer.contains("All is well"), "{answer}");
     }
+    world.say_wan(State::Captive, Health::Down, Health::Captive).await;
+    read_until(&mut stream, "Starlink wants somebody to sign in before it lets the house out.");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_way_out_that_died_is_no_way_out_that_is_well() {
+    let world = World::start().await;
+    let home = Home::start(&world, PROGRAM, None);
+    let (_, mut stream) = events(home.address);
+    read_until(&mut stream, "\"light\":\"serving\"");
+    world.lose_wan().await;
+    // Its last word counts for as long as any, and not longer.
+    stream.get_ref().set_read_timeout(Some(PATIENCE * 2)).expect("a timeout");
+    let lost = Instant::now();
+    let line = read_until(&mut stream, "The box does not know whether the house is online");
+    assert!(line.contains("\"light\":\"needs-you\""), "{line}");
+    assert!(line.contains("\"internet\":\"unknown\""), "{line}");
+    assert!(line.contains("\"words\":\"not checked\""), "{line}");
+    println!("it took the light {:?} to notice", lost.elapsed());
+    world.say_wan(State::Online, Health::Up, Health::Up).await;
+    read_until(&mut stream, "\"light\":\"serving\"");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]

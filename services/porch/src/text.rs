@@ -53,10 +53,23 @@ pub(crate) fn lines(view: &View, paint: Paint) -> String {
         let (mark, colour) = match uplink.state {
             UplinkState::InUse => ("●", GREEN),
             UplinkState::Ready => ("○", GREEN),
-            UplinkState::Connecting | UplinkState::Unknown => ("◌", DIM),
-            UplinkState::Unplugged | UplinkState::Missing => ("✕", YELLOW),
+            UplinkState::Recovering
+            | UplinkState::Unchecked
+            | UplinkState::Connecting
+            | UplinkState::Unknown => ("◌", DIM),
+            UplinkState::Off => ("–", DIM),
+            UplinkState::Silent
+            | UplinkState::SignIn
+            | UplinkState::Unplugged
+            | UplinkState::Missing => ("✕", YELLOW),
         };
-        let lasting = paint.with(DIM, &format!("for {}", uplink.lasting));
+        let mut lasting = format!("for {}", uplink.lasting);
+        for more in [&uplink.day_words, &uplink.plan] {
+            if !more.is_empty() {
+                let _ = write!(lasting, "; {more}");
+            }
+        }
+        let lasting = paint.with(DIM, &lasting);
         let _ = writeln!(
             text,
             "  {} {:labels$}  {:words$}  {lasting}",
@@ -64,6 +77,9 @@ pub(crate) fn lines(view: &View, paint: Paint) -> String {
             uplink.label,
             uplink.words,
         );
+    }
+    if !view.way.is_empty() {
+        let _ = writeln!(text, "\n  {}", paint.with(DIM, view.way));
     }
     let _ =
         writeln!(text, "\n  {}", paint.with(DIM, &format!("Porchlight {}", view.image.version)));
@@ -77,17 +93,28 @@ pub(crate) fn lines(view: &View, paint: Paint) -> String {
 mod tests {
     use super::*;
     use bus::home::{HomeStatus, Uplink, UplinkKind};
+    use bus::wan::{Mode, Policy, State};
     use units::Instant;
 
     fn view() -> View {
-        let uplink = |name: &str, kind, state| Uplink { name: name.into(), kind, state, since: 0 };
+        let uplink = |name: &str, kind, state, drain| Uplink {
+            name: name.into(),
+            kind,
+            state,
+            since: 0,
+            policy: Policy::Primary,
+            availability: vec![100, 0],
+            drain,
+        };
         let status = HomeStatus {
             light: Light::Serving,
             light_why: "Broadband is down; the house is online through Starlink.".into(),
             light_since: 60_000_000,
+            internet: State::Degraded,
+            mode: Mode::Direct,
             uplinks: vec![
-                uplink("broadband0", UplinkKind::Broadband, UplinkState::Unplugged),
-                uplink("starlink0", UplinkKind::Starlink, UplinkState::InUse),
+                uplink("broadband0", UplinkKind::Broadband, UplinkState::Unplugged, 0),
+                uplink("starlink0", UplinkKind::Starlink, UplinkState::InUse, 7_320_000_000),
             ],
             image_version: "1".into(),
             image_variant: "dev".into(),
@@ -101,8 +128,10 @@ mod tests {
 ● Still online  for 1 hour
   Broadband is down; the house is online through Starlink.
 
-  ✕ Broadband  no cable  for 2 hours
-  ● Starlink   in use    for 2 hours
+  ✕ Broadband  no cable  for 2 hours; down for 5 minutes in the last 10 minutes
+  ● Starlink   in use    for 2 hours; down for 5 minutes in the last 10 minutes; planned pause in 2 minutes
+
+  Straight out, by one line at a time.
 
   Porchlight 1
   Development image: it has a shell. Not for a house.

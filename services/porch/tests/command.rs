@@ -8,6 +8,7 @@ use std::process::{Command, Output, Stdio};
 use std::sync::{Arc, Mutex};
 
 use bus::home::{Home1, HomeStatus, Light, StatusSource, Uplink, UplinkKind, UplinkState};
+use bus::wan::{Mode, Policy, State};
 use private_bus::PrivateBus;
 use zbus::Connection;
 
@@ -27,11 +28,16 @@ fn status(light: Light) -> HomeStatus {
         light,
         light_why: String::from("A reason."),
         light_since: 0,
+        internet: State::Online,
+        mode: Mode::Tunnel,
         uplinks: vec![Uplink {
             name: String::from("broadband0"),
             kind: UplinkKind::Broadband,
             state: UplinkState::InUse,
             since: 0,
+            policy: Policy::Primary,
+            availability: Vec::new(),
+            drain: 0,
         }],
         image_version: String::from("7"),
         image_variant: String::from("gateway"),

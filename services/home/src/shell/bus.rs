@@ -7,6 +7,7 @@ use crate::uplink::{Uplink, UplinkState};
 use bus::home::{HomeStatus, StatusSource};
 use daemon::identity::Identity;
 use tokio::sync::watch;
+use units::Instant;
 use zbus::Connection;
 
 /// The newest status, for whoever asks: the bus object, the page, the streams of events.
@@ -40,6 +41,8 @@ pub fn contract(status: &Status, image: &Identity) -> HomeStatus {
         },
         light_why: status.why.clone(),
         light_since: status.since.as_micros(),
+        internet: status.internet,
+        mode: status.mode,
         uplinks: status.uplinks.iter().map(contract_uplink).collect(),
         image_version: image.version.clone(),
         image_variant: image.variant.clone(),
@@ -58,11 +61,19 @@ fn contract_uplink(uplink: &Uplink) -> bus::home::Uplink {
         state: match uplink.state {
             UplinkState::InUse => bus::home::UplinkState::InUse,
             UplinkState::Ready => bus::home::UplinkState::Ready,
+            UplinkState::Recovering => bus::home::UplinkState::Recovering,
+            UplinkState::Silent => bus::home::UplinkState::Silent,
+            UplinkState::SignIn => bus::home::UplinkState::SignIn,
+            UplinkState::Off => bus::home::UplinkState::Off,
+            UplinkState::Unchecked => bus::home::UplinkState::Unchecked,
             UplinkState::Connecting => bus::home::UplinkState::Connecting,
             UplinkState::Unplugged => bus::home::UplinkState::Unplugged,
             UplinkState::Missing => bus::home::UplinkState::Missing,
             UplinkState::Unknown => bus::home::UplinkState::Unknown,
         },
         since: uplink.since.as_micros(),
+        policy: uplink.policy,
+        availability: uplink.availability.clone(),
+        drain: uplink.drain_at.map_or(0, Instant::as_micros),
     }
 }

@@ -1,15 +1,19 @@
-//! Looks at the network and at the services, and says what it saw.
+//! Looks at the network, at the services and at the way out, and says what it saw.
 //!
-//! Two tasks, owned and aborted by the main loop's task set. Each asks its source every
-//! [`REREAD`], the first one also whenever networkd signals a change. A question that fails is
+//! Three tasks, owned and aborted by the main loop's task set. Each asks its source every
+//! [`REREAD`], and networkd and `wan` also whenever they signal a change. A question that fails is
 //! logged and asked again at the next turn; the machine notices by itself that the evidence ages.
 //! Both may be cancelled at any await: they hold nothing but the connection.
 
 use std::time::Duration;
 
 use crate::reading::{NetworkReading, SystemReading, SystemState};
+use crate::way_out::WanReading;
+use bus::Changes;
+use bus::wan::Kind;
 use tokio::sync::mpsc::Sender;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{Interval, MissedTickBehavior, interval};
+use units::Instant;
 use zbus::Connection;
 
 /// How often each source is asked: three times in the span for which evidence counts, so that one
@@ -28,6 +32,8 @@ pub(super) enum Observation {
     Network(NetworkReading),
     /// Of the services.
     System(SystemReading),
+    /// Of the way out.
+    Wan(WanReading),
 }
 
 /// Why a source could not be read.
@@ -41,19 +47,48 @@ enum ObserveError {
 
 /// Looks at the network until `seen` is closed.
 pub(super) async fn network(connection: Connection, seen: Sender<Observation>) {
-    let mut turns = turns();
-    let mut source = Source { name: "networkd", failing: false };
-    let mut changes = bus::network1::changes(&connection).await.ok();
-    if changes.is_none() {
-        tracing::warn!("networkd's signals cannot be followed; its state is read in turns only");
-    }
+    let mut source = Source::new("networkd");
+    let mut next = Next::new(source.name, bus::network1::changes(&connection).await);
     loop {
         let answer = read_network(&connection).await;
         if !source.pass_on(&seen, answer.map(Observation::Network)).await {
             return;
         }
+        next.due().await;
+    }
+}
+
+/// Looks at the way out until `seen` is closed. Only the box's own object is followed: the times and
+/// rates of the uplinks change every second, and nothing of the light rests on them.
+pub(super) async fn wan(connection: Connection, seen: Sender<Observation>) {
+    let mut source = Source::new("wan");
+    let mut next = Next::new(source.name, bus::wan::manager_changes(&connection).await);
+    loop {
+        let answer = read_wan(&connection).await;
+        if !source.pass_on(&seen, answer.map(Observation::Wan)).await {
+            return;
+        }
+        next.due().await;
+    }
+}
+
+/// When a source is asked next: at its turn, or as soon as it signals a change.
+struct Next {
+    turns: Interval,
+    changes: Option<Changes>,
+}
+
+impl Next {
+    fn new(name: &str, changes: zbus::Result<Changes>) -> Self {
+        if changes.is_err() {
+            tracing::warn!("{name}'s signals cannot be followed; it is read in turns only");
+        }
+        Self { turns: turns(), changes: changes.ok() }
+    }
+
+    async fn due(&mut self) {
         let changed = async {
-            if let Some(changes) = &mut changes
+            if let Some(changes) = &mut self.changes
                 && changes.next().await
             {
                 return;
@@ -61,7 +96,7 @@ pub(super) async fn network(connection: Connection, seen: Sender<Observation>) {
             std::future::pending::<()>().await;
         };
         tokio::select! {
-            _ = turns.tick() => {}
+            _ = self.turns.tick() => {}
             () = changed => {}
         }
     }
@@ -70,7 +105,7 @@ pub(super) async fn network(connection: Connection, seen: Sender<Observation>) {
 /// Looks at the services until `seen` is closed.
 pub(super) async fn system(connection: Connection, seen: Sender<Observation>) {
     let mut turns = turns();
-    let mut source = Source { name: "systemd", failing: false };
+    let mut source = Source::new("systemd");
     loop {
         turns.tick().await;
         let answer = read_system(&connection).await;
@@ -80,7 +115,7 @@ pub(super) async fn system(connection: Connection, seen: Sender<Observation>) {
     }
 }
 
-fn turns() -> tokio::time::Interval {
+fn turns() -> Interval {
     let mut turns = interval(REREAD);
     turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
     turns
@@ -94,6 +129,10 @@ struct Source {
 }
 
 impl Source {
+    const fn new(name: &'static str) -> Self {
+        Self { name, failing: false }
+    }
+
     /// Passes on what was seen. `false` once nobody listens.
     async fn pass_on(
         &mut self,
@@ -121,6 +160,19 @@ impl Source {
 async fn read_network(connection: &Connection) -> Result<NetworkReading, ObserveError> {
     let manager = bus::network1::ManagerProxy::new(connection).await?;
     Ok(crate::describe::parse(&manager.describe().await?)?)
+}
+
+async fn read_wan(connection: &Connection) -> Result<WanReading, ObserveError> {
+    let status = bus::wan::read_status(connection).await?;
+    let mut reading = WanReading::of(&status);
+    for uplink in status.uplinks.iter().filter(|uplink| uplink.kind == Kind::Starlink) {
+        let drain = bus::wan::read_planned_drain(connection, &uplink.name).await?;
+        let known = reading.uplinks.iter_mut().find(|known| known.name.as_str() == uplink.name);
+        if let Some(known) = known {
+            known.drain_at = drain.map(Instant::from_micros);
+        }
+    }
+    Ok(reading)
 }
 
 async fn read_system(connection: &Connection) -> Result<SystemReading, ObserveError> {

@@ -11,6 +11,7 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Extension, Router};
+use bus::day::{Stretch, Was};
 use bus::home::{HomeStatus, StatusSource, UplinkKind, UplinkState};
 use bus::view::{UplinkView, View};
 use tokio::sync::Semaphore;
@@ -117,12 +118,13 @@ pub fn view_json(status: &HomeStatus) -> String {
 fn paint(view: &View) -> String {
     let rows: String = view.uplinks.iter().map(paint_row).collect();
     let light = word(&view.light);
-    let slots: [(&str, &str); 8] = [
+    let slots: [(&str, &str); 9] = [
         ("blank", &paint_row(&BLANK)),
         ("light", &light),
         ("headline", view.headline),
         ("why", &view.why),
         ("lasting", &view.lasting),
+        ("way", view.way),
         ("version", &view.image.version),
         ("note", view.image.note),
         ("rows", &rows),
@@ -132,14 +134,28 @@ fn paint(view: &View) -> String {
 
 fn paint_row(uplink: &UplinkView) -> String {
     let state = word(&uplink.state);
-    let slots: [(&str, &str); 5] = [
+    let known = if uplink.day.is_empty() { "unknown" } else { "known" };
+    let slots: [(&str, &str); 12] = [
         ("name", &uplink.name),
         ("state", &state),
         ("label", uplink.label),
         ("words", uplink.words),
         ("lasting", &uplink.lasting),
+        ("policy", uplink.policy),
+        ("day", known),
+        ("day-words", &uplink.day_words),
+        ("up", &drawn(&uplink.day, Was::Up)),
+        ("partly", &drawn(&uplink.day, Was::Partly)),
+        ("down", &drawn(&uplink.day, Was::Down)),
+        ("plan", &uplink.plan),
     ];
     fill(include_str!("../../page/uplink.html"), &slots)
+}
+
+/// Those stretches of `day` in which the uplink was `was`, as a path one step wide for each step.
+fn drawn(day: &[Stretch], was: Was) -> String {
+    let these = day.iter().filter(|stretch| stretch.was == was);
+    these.map(|Stretch { from, steps, .. }| format!("M{from} 0h{steps}v1h-{steps}z")).collect()
 }
 
 /// The word that stands for `value` in JSON.
@@ -156,6 +172,10 @@ const BLANK: UplinkView = UplinkView {
     state: UplinkState::Unknown,
     words: "",
     lasting: String::new(),
+    policy: "",
+    day: Vec::new(),
+    day_words: String::new(),
+    plan: String::new(),
 };
 
 /// `template` with each `{{slot}}` replaced by its text. Texts are escaped, except for rows, whose

@@ -1,6 +1,6 @@
 //! The main loop: readings in, status out, and the watchdog fed as long as it goes round.
 //!
-//! One thread. The loop owns the machine and a set of tasks, all aborted when it ends: two
+//! One thread. The loop owns the machine and a set of tasks, all aborted when it ends: three
 //! observers, one announcer to the bus, one server per socket. They reach the loop through one
 //! queue of [`OBSERVATIONS`], and it reaches them through one value, the newest status. The loop
 //! itself never waits for the bus or for a browser.
@@ -62,7 +62,8 @@ pub async fn run(
 
     let mut tasks = JoinSet::new();
     tasks.spawn(observer::network(connection.clone(), seen.clone()));
-    tasks.spawn(observer::system(connection.clone(), seen));
+    tasks.spawn(observer::system(connection.clone(), seen.clone()));
+    tasks.spawn(observer::wan(connection.clone(), seen));
     tasks.spawn(announce(connection.clone(), published.clone()));
     let room = Arc::new(Semaphore::new(CONNECTIONS));
     let router = page::router(published, names);
@@ -73,9 +74,14 @@ pub async fn run(
     readiness::ready();
     tracing::info!("serving on image {} ({})", image.version, image.variant);
 
+    // What the journal was last told: strips and policies change the status, and say nothing new.
+    let mut said = None;
     loop {
         if let Some(status) = house.poll_status() {
-            tracing::info!("the light says {:?}: {}", status.light, status.why);
+            if said.as_ref() != Some(&status.why) {
+                tracing::info!("the light is {}: {}", status.light.word(), status.why);
+                said = Some(status.why.clone());
+            }
             publisher.send_replace(contract(&status, &image));
         }
         tokio::select! {
@@ -85,6 +91,7 @@ pub async fn run(
             Some(observation) = observations.recv() => match observation {
                 Observation::Network(reading) => house.handle_network(reading, clock::now()),
                 Observation::System(reading) => house.handle_system(reading, clock::now()),
+                Observation::Wan(reading) => house.handle_wan(reading, clock::now()),
             },
             () = until(house.next_deadline(clock::now())) => house.handle_deadline(clock::now()),
         }

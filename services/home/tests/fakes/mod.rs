@@ -1,8 +1,9 @@
-//! The world around `home`: a bus with a network manager and a service manager that say what the
-//! test wants, and the real program started the way systemd starts it.
+//! The world around `home`: a bus with a network manager, a service manager and a way out that say
+//! what the test wants, and the real program started the way systemd starts it.
 
 #[path = "../../../bus/tests/private_bus/mod.rs"]
 mod private_bus;
+mod wan;
 
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
@@ -13,8 +14,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bus::systemd1::UnitRow;
+use bus::wan::{Health, State};
 pub(crate) use private_bus::PrivateBus;
 use tempfile::TempDir;
+use wan::FakeWan;
 use zbus::fdo::Properties;
 use zbus::names::InterfaceName;
 use zbus::object_server::SignalEmitter;
@@ -64,12 +67,13 @@ impl FakeSystemd {
     }
 }
 
-/// A bus with both managers on it.
+/// A bus with both managers and a way out on it.
 pub(crate) struct World {
     pub(crate) bus: PrivateBus,
     folder: TempDir,
     sayings: Sayings,
     managers: Connection,
+    wan: tokio::sync::Mutex<Option<FakeWan>>,
 }
 
 impl World {
@@ -77,7 +81,8 @@ impl World {
         let installed = Path::new(env!("CARGO_MANIFEST_DIR"))
             .join("../../recipes/home/root/usr/share/dbus-1/system.d/org.porchlight.Home1.conf");
         let names = [bus::network1::NAME, "org.freedesktop.systemd1"];
-        let bus = PrivateBus::start(&names, Some((&installed, "home")));
+        let served = [names[0], names[1], bus::wan::NAME];
+        let bus = PrivateBus::start(&served, Some((&installed, "home")));
         let sayings = Sayings::default();
         let managers = bus.connect().await;
         let server = managers.object_server();
@@ -88,7 +93,8 @@ impl World {
             managers.request_name(name).await.expect("the test may own it");
         }
         let folder = tempfile::tempdir().expect("there is a temporary folder");
-        let world = Self { bus, folder, sayings, managers };
+        let wan = tokio::sync::Mutex::new(Some(FakeWan::start(&bus).await));
+        let world = Self { bus, folder, sayings, managers, wan };
         world.say_system("running", &[]);
         world.say_links("routable", "routable 100", "routable 200").await;
         world
@@ -105,6 +111,22 @@ impl World {
         Properties::properties_changed(&emitter, manager, [].into(), (&[][..]).into())
             .await
             .expect("the signal is sent");
+    }
+
+    /// Sets what the way out says, and signals it; one that has died comes back.
+    pub(crate) async fn say_wan(&self, state: State, broadband: Health, starlink: Health) {
+        let mut wan = self.wan.lock().await;
+        if wan.is_none() {
+            *wan = Some(FakeWan::start(&self.bus).await);
+        }
+        wan.as_ref().expect("it has just come back").say(state, broadband, starlink).await;
+    }
+
+    /// The way out dies.
+    pub(crate) async fn lose_wan(&self) {
+        if let Some(wan) = self.wan.lock().await.take() {
+            wan.die().await;
+        }
     }
 
     /// Sets the system's state and the failed units. systemd signals neither.
