@@ -198,13 +198,20 @@ fn offline(uplinks: &[(Role, UplinkState)]) -> String {
     if causes.is_empty() {
         return String::from("The house is offline: this box has no port for an internet line.");
     }
+    let silent = |(_, state): &(Role, UplinkState)| *state == UplinkState::Silent;
+    let causes = if uplinks.len() > 1 && uplinks.iter().all(silent) {
+        let names: Vec<&str> = uplinks.iter().map(|(role, _)| role.called()).collect();
+        format!("neither {} reaches the internet", names.join(" nor "))
+    } else {
+        causes.join(" and ")
+    };
     let unplugged = uplinks.iter().any(|(_, state)| *state == UplinkState::Unplugged);
     let advice = if unplugged {
         "Check the cables and the power of the modem and the dish."
     } else {
         "Switch the modem and the dish off and on again; the provider may have an outage."
     };
-    format!("The house is offline: {}. {advice}", causes.join(" and "))
+    format!("The house is offline: {causes}. {advice}")
 }
 
 fn trouble(state: UplinkState) -> &'static str {

@@ -198,6 +198,11 @@ fn a_house_without_internet_hears_what_is_the_matter() {
          have an outage."
     );
     assert_eq!(
+        why(State::Offline, Silent, Silent),
+        "The house is offline: neither broadband nor Starlink reaches the internet. Switch the \
+         modem and the dish off and on again; the provider may have an outage."
+    );
+    assert_eq!(
         why(State::Captive, Unplugged, SignIn),
         "Starlink wants somebody to sign in before it lets the house out. Open any page in a \
          browser and do what it asks."

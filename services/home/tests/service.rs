@@ -94,7 +94,7 @@ async fn the_page_and_the_bus_follow_the_house() {
     let mut changes = bus::home::changes(&reader).await.expect("everybody may follow");
     world.say_links("routable", "routable 100", "routable 200").await;
     world.say_wan(State::Offline, Health::Down, Health::Down).await;
-    read_until(&mut stream, "broadband does not reach the internet and Starlink does not");
+    read_until(&mut stream, "neither broadband nor Starlink reaches the internet");
     assert!(changes.next().await, "the change was signalled");
     let status = bus::home::read_status(&reader).await.expect("everybody may read");
     assert_eq!(status.light, Light::NeedsYou);
@@ -103,7 +103,7 @@ async fn the_page_and_the_bus_follow_the_house() {
     for path in ["/", "/status.json"] {
         let answer = get(home.address, path);
         assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
-        assert!(answer.contains("The house is offline: broadband does not reach"), "{answer}");
+        assert!(answer.contains("The house is offline: neither broadband nor"), "{answer}");
         assert!(answer.contains("down for 15 minutes in the last 20 hours"), "{answer}");
         assert!(!answer.contains("All is well"), "{answer}");
     }
