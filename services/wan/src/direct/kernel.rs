@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use core::fmt;
 use core::net::IpAddr;
 
 use units::LinkId;
@@ -45,6 +46,15 @@ impl Version {
             IpAddr::V4(_) => Self::V4,
             IpAddr::V6(_) => Self::V6,
         }
+    }
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::V4 => "IPv4",
+            Self::V6 => "IPv6",
+        })
     }
 }
 
@@ -108,6 +118,17 @@ impl RouteKey {
     }
 }
 
+impl fmt::Display for RouteKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { version, table, destination, metric } = self;
+        match destination {
+            Destination::Anywhere => write!(f, "the {version} default route")?,
+            Destination::Host(address) => write!(f, "the route to {address}")?,
+        }
+        write!(f, " of table {} with metric {metric}", table.0)
+    }
+}
+
 /// Where a route leads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RouteValue {
@@ -142,6 +163,12 @@ impl Rule {
     }
 }
 
+impl fmt::Display for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the {} rule of mark {} for table {}", self.version, self.mark, self.table.0)
+    }
+}
+
 /// Routes and rules of ours.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct KernelState {
@@ -162,6 +189,23 @@ pub enum Change {
     AddRule(Rule),
     /// Take this rule away. That it is gone already is no failure.
     RemoveRule(Rule),
+}
+
+impl fmt::Display for Change {
+    /// The step in words, for the journal.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::SetRoute(key, value) => {
+                write!(f, "setting {key} by interface {}", value.device.0)?;
+                value.gateway.map_or(Ok(()), |gateway| write!(f, " and router {gateway}"))
+            }
+            Self::RemoveRoute(key, value) => {
+                write!(f, "removing {key} by interface {}", value.device.0)
+            }
+            Self::AddRule(rule) => write!(f, "adding {rule}"),
+            Self::RemoveRule(rule) => write!(f, "removing {rule}"),
+        }
+    }
 }
 
 impl KernelState {
@@ -199,6 +243,24 @@ mod tests {
 
     fn link(place: u8) -> LinkId {
         LinkId::new(place).expect("from 1")
+    }
+
+    #[test]
+    fn a_step_is_told_in_words() {
+        let own = RouteKey::own(Version::V4, link(2));
+        for (step, expected) in [
+            (
+                Change::SetRoute(own, value(3)),
+                "setting the IPv4 default route of table 7702 with metric 1 by interface 3 and \
+                 router 192.0.2.1",
+            ),
+            (
+                Change::RemoveRule(Rule::of(Version::V6, link(1))),
+                "removing the IPv6 rule of mark 0x0100 for table 7701",
+            ),
+        ] {
+            assert_eq!(step.to_string(), expected);
+        }
     }
 
     #[test]

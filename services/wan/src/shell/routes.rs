@@ -44,7 +44,7 @@ pub(super) enum KernelError {
         source: rtnetlink::Error,
     },
     /// It said nothing.
-    #[error("{what}: no answer within {PATIENCE:?}")]
+    #[error("{what}: no answer within {} s", PATIENCE.as_secs())]
     Silent {
         /// What was asked.
         what: String,
@@ -118,7 +118,7 @@ impl Kernel {
     /// # Errors
     /// [`KernelError`].
     pub(super) async fn change(&self, change: &Change) -> Result<(), KernelError> {
-        let what = || format!("{change:?}");
+        let what = || change.to_string();
         let (answer, fine): (_, &[i32]) = match change {
             Change::SetRoute(key, value) => {
                 let request = self.handle.route().add(message(key, value)).replace();
