@@ -12,6 +12,8 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
+use core::net::SocketAddr;
+
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use starlink::dish::DishReport;
@@ -27,6 +29,7 @@ use crate::direct::{Action, Direct, Switch};
 use crate::dish::{DishWord, Dishes};
 use crate::links::{AddressFact, LinkFact, Links, News, RouteFact, Snapshot};
 use crate::measured::Measured;
+use crate::resolvers::Resolvers;
 use crate::status::{Allowance, Mode, State, Status, UplinkStatus};
 use crate::uplink::{Device, Happening, Policy, Uplink, UplinkEvent};
 
@@ -199,6 +202,22 @@ impl Gateway {
         self.settle(now);
     }
 
+    /// The leases came with these servers of names; an uplink that is not named has none.
+    pub fn handle_resolvers(&mut self, resolvers: &[Resolvers], now: Instant) {
+        for uplink in &self.uplinks {
+            let own = resolvers.iter().find(|(name, _)| *name == uplink.name);
+            let own = own.map_or_else(Vec::new, |(_, servers)| servers.clone());
+            self.prober.handle_resolvers(uplink.id, own);
+        }
+        self.settle(now);
+    }
+
+    /// The servers to ask over uplink `link`, whoever answered last first.
+    #[must_use]
+    pub fn servers(&self, link: LinkId) -> Vec<SocketAddr> {
+        self.prober.servers(link)
+    }
+
     /// The kernel has counted these bytes on `device`.
     pub fn handle_counters(&mut self, device: Device, down: u64, up: u64, now: Instant) {
         let Some(link) = self.links.of_device(device) else { return };
@@ -334,6 +353,13 @@ impl Gateway {
     #[must_use]
     pub fn uplinks(&self) -> &[Uplink] {
         &self.uplinks
+    }
+
+    /// The name of uplink `link`.
+    #[must_use]
+    pub fn name(&self, link: LinkId) -> String {
+        let uplink = self.uplinks.iter().find(|uplink| uplink.id == link);
+        uplink.map_or_else(|| link.to_string(), |uplink| uplink.name.to_string())
     }
 
     /// The last decisions, the newest last.
@@ -499,13 +525,7 @@ impl Gateway {
             }
             Happening::AddressLost | Happening::CarrierLost | Happening::Gone => "is not used",
         };
-        let cause = match event.what {
-            Happening::Usable(_) => "got an address and a way on",
-            Happening::AddressChanged(_) => "has another address or router",
-            Happening::AddressLost => "has no address or no way on",
-            Happening::CarrierLost => "lost its carrier",
-            Happening::Gone => "is not there any more",
-        };
+        let cause = event.what.words();
         self.decisions.note(event.at, format!("{name} {cause}"), format!("{name} {action}"));
     }
 
@@ -515,10 +535,5 @@ impl Gateway {
             None => String::from("nothing carries the house"),
         };
         self.decisions.note(switch.at, switch.why.words(), action);
-    }
-
-    fn name(&self, link: LinkId) -> String {
-        let uplink = self.uplinks.iter().find(|uplink| uplink.id == link);
-        uplink.map_or_else(|| link.to_string(), |uplink| uplink.name.to_string())
     }
 }

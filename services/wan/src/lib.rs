@@ -7,10 +7,12 @@
 //! - [`uplink`]: a way out of the house, and what can happen to it.
 //! - [`links`]: the kernel's news into such happenings.
 //! - [`direct`]: which uplink new flows take, and what must stand in the kernel for it.
+//! - [`resolvers`]: the servers of names that the leases came with.
 //! - [`caps`]: bytes in the billing month.
 //! - [`dish`]: what a dish says of itself, and what that means for its uplink.
 //! - [`measured`], [`availability`], [`decisions`]: what is remembered for the owner.
-//! - [`status`]: what is told of all that; [`metrics`]: the same as numbers.
+//! - [`status`]: what is told of all that; [`metrics`]: the same as numbers;
+//!   [`tunnel_words`]: the tunnel's paths in words.
 //! - [`gateway`]: the whole machine.
 #![forbid(unsafe_code)]
 
@@ -23,8 +25,10 @@ pub mod gateway;
 pub mod links;
 pub mod measured;
 pub mod metrics;
+pub mod resolvers;
 pub mod shell;
 pub mod status;
+pub mod tunnel_words;
 pub mod uplink;
 
 pub use gateway::Gateway;

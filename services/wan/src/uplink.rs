@@ -183,6 +183,20 @@ pub enum Happening {
     Gone,
 }
 
+impl Happening {
+    /// What happened, after the uplink's name.
+    #[must_use]
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Usable(_) => "got an address and a way on",
+            Self::AddressChanged(_) => "has another address or router",
+            Self::AddressLost => "has no address or no way on",
+            Self::CarrierLost => "lost its carrier",
+            Self::Gone => "is not there any more",
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

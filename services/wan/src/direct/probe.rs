@@ -4,6 +4,12 @@
 //! with [`Prober::handle_outcome`], which says what it means for the uplink. At most one datagram
 //! and one page are asked for over each uplink at a time. Suspicion asks at once and often, a
 //! metered uplink is asked seldom, and while the tunnel reports on an uplink it is not asked.
+//!
+//! Whoever answered is asked again, and the next one after a silence: the servers of the settings
+//! and those of the uplink's own lease in turns, because some providers let nobody ask strangers.
+//! At a modem, a lease's server can answer from memory while its line is dead; it is therefore
+//! asked for names that nobody has asked for before, and counts only where there is a host to make
+//! them from.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -40,7 +46,8 @@ pub const PAGE_IN_DOUBT: Duration = Duration::from_secs(10);
 pub struct Targets {
     /// Servers of names, asked in turns by datagrams.
     pub servers: Vec<SocketAddr>,
-    /// Whether there is a page that answers with nothing at all (status 204).
+    /// Whether there is a host: its page answers with nothing at all (status 204), and names below
+    /// it can be asked for at the leases' servers.
     pub page: bool,
 }
 
@@ -58,6 +65,8 @@ pub struct Probe {
 pub enum Question {
     /// This server, for anything.
     Server(SocketAddr),
+    /// This server of the uplink's lease, for a name that nobody has asked for before.
+    Resolver(SocketAddr),
     /// For the page.
     Page,
 }
@@ -109,7 +118,23 @@ struct Line {
     next_page: Option<Instant>,
     datagram_out: bool,
     page_out: bool,
+    /// The servers of its lease.
+    resolvers: Vec<SocketAddr>,
+    /// Who is asked, of [`Line::servers`].
     turn: usize,
+}
+
+impl Line {
+    /// Whom to ask, the servers of the settings and those of the lease in turns.
+    fn servers(&self, targets: &Targets) -> Vec<Question> {
+        let own: &[SocketAddr] = if targets.page { &self.resolvers } else { &[] };
+        let mut servers = Vec::with_capacity(targets.servers.len() + own.len());
+        for place in 0..targets.servers.len().max(own.len()) {
+            servers.extend(targets.servers.get(place).map(|at| Question::Server(*at)));
+            servers.extend(own.get(place).map(|at| Question::Resolver(*at)));
+        }
+        servers
+    }
 }
 
 /// The questions of all uplinks.
@@ -153,22 +178,55 @@ impl Prober {
         }
     }
 
+    /// The lease of uplink `link` came with these servers of names.
+    pub fn handle_resolvers(&mut self, link: LinkId, resolvers: Vec<SocketAddr>) {
+        let line = self.lines.entry(link).or_default();
+        if line.resolvers != resolvers {
+            line.resolvers = resolvers;
+            line.turn = 0;
+        }
+    }
+
+    /// Whom to ask over uplink `link`, whoever answered last first.
+    #[must_use]
+    pub fn servers(&self, link: LinkId) -> Vec<SocketAddr> {
+        let Some(line) = self.lines.get(&link) else { return Vec::new() };
+        let mut servers: Vec<SocketAddr> = line
+            .servers(&self.targets)
+            .into_iter()
+            .filter_map(|question| match question {
+                Question::Server(at) | Question::Resolver(at) => Some(at),
+                Question::Page => None,
+            })
+            .collect();
+        let turn = line.turn.checked_rem(servers.len()).unwrap_or(0);
+        servers.rotate_left(turn);
+        servers
+    }
+
     /// The next question whose time has come.
     pub fn poll_probe(&mut self, now: Instant) -> Option<Probe> {
         for (link, line) in &mut self.lines {
             let Some(situation) = line.situation else { continue };
             let due = |next: Option<Instant>| next.is_some_and(|next| next <= now);
-            let servers = &self.targets.servers;
+            let servers = if self.targets.servers.is_empty() {
+                Vec::new()
+            } else {
+                line.servers(&self.targets)
+            };
             if !servers.is_empty() && !line.datagram_out && due(line.next_datagram) {
                 line.datagram_out = true;
                 line.next_datagram = Some(now + every(&situation));
-                line.turn = (line.turn + 1) % servers.len();
-                return Some(Probe { link: *link, question: Question::Server(servers[line.turn]) });
+                return Some(Probe { link: *link, question: servers[line.turn % servers.len()] });
             }
             if self.targets.page && !line.page_out && due(line.next_page) {
                 line.page_out = true;
                 let in_doubt = matches!(situation.health, Health::Captive | Health::Down);
                 line.next_page = Some(now + if in_doubt { PAGE_IN_DOUBT } else { PAGE });
+                if !in_doubt {
+                    // The best witness gets another chance, whoever is asked now.
+                    line.turn = 0;
+                }
                 return Some(Probe { link: *link, question: Question::Page });
             }
         }
@@ -181,15 +239,24 @@ impl Prober {
         let Some(line) = self.lines.get_mut(&probe.link) else { return Vec::new() };
         let captive = line.situation.is_some_and(|known| known.health == Health::Captive);
         match probe.question {
-            Question::Server(_) => line.datagram_out = false,
+            Question::Server(_) | Question::Resolver(_) => {
+                line.datagram_out = false;
+                if outcome == Outcome::Silence {
+                    line.turn = line.turn.wrapping_add(1);
+                }
+            }
             Question::Page => line.page_out = false,
         }
         match (probe.question, outcome) {
-            (Question::Server(_), Outcome::Answered(_)) => vec![Evidence::Answer],
+            (Question::Server(_) | Question::Resolver(_), Outcome::Answered(_)) => {
+                vec![Evidence::Answer]
+            }
             (Question::Page, Outcome::Answered(_)) => vec![Evidence::Answer, Evidence::NoPortal],
             // It leads somewhere, and somebody has to sign in.
             (_, Outcome::Portal) => vec![Evidence::Answer, Evidence::Portal],
-            (Question::Server(_), Outcome::Silence) => vec![Evidence::Silence],
+            (Question::Server(_) | Question::Resolver(_), Outcome::Silence) => {
+                vec![Evidence::Silence]
+            }
             // Whoever answered for everybody does not even answer any more.
             (Question::Page, Outcome::Silence) if captive => {
                 vec![Evidence::NoPortal, Evidence::Silence]
@@ -256,6 +323,50 @@ mod tests {
         let second = asked(&mut prober, now + PAGE);
         assert_eq!(second.len(), 1);
         assert_ne!(second[0], first[0], "the other server is asked");
+    }
+
+    #[test]
+    fn where_strangers_are_not_answered_the_lease_s_server_is_asked_and_kept() {
+        let mut prober = prober();
+        let own = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1)), 53);
+        prober.handle_resolvers(LINK, vec![own]);
+        let mut now = Instant::from_secs(5);
+        prober.handle_situation(LINK, situation(Health::Up), now);
+        let mut silences = 0;
+        for _ in 0..20 {
+            for question in asked(&mut prober, now) {
+                let answers = question == Question::Resolver(own);
+                let outcome =
+                    if answers { Outcome::Answered(Duration::ZERO) } else { Outcome::Silence };
+                let evidence = prober.handle_outcome(&Probe { link: LINK, question }, outcome);
+                silences += evidence.iter().filter(|told| **told == Evidence::Silence).count();
+            }
+            now = now + CARRYING;
+        }
+        assert_eq!(silences, 1, "one stranger was asked once");
+        assert_eq!(prober.servers(LINK)[0], own, "the page is found by whoever answers");
+    }
+
+    #[test]
+    fn without_a_host_or_servers_no_lease_s_server_is_asked() {
+        let own = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1)), 53);
+        let servers = prober().targets.servers;
+        for targets in
+            [Targets { servers, page: false }, Targets { servers: Vec::new(), page: true }]
+        {
+            let mut prober = Prober::new(targets);
+            prober.handle_resolvers(LINK, vec![own]);
+            let mut now = Instant::from_secs(5);
+            prober.handle_situation(LINK, situation(Health::Up), now);
+            for _ in 0..8 {
+                for question in asked(&mut prober, now) {
+                    assert_ne!(question, Question::Resolver(own));
+                    let probe = Probe { link: LINK, question };
+                    let _ = prober.handle_outcome(&probe, Outcome::Silence);
+                }
+                now = now + CARRYING;
+            }
+        }
     }
 
     #[test]

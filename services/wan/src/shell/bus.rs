@@ -175,9 +175,13 @@ pub(super) async fn serve(published: &Published, uplinks: &[Uplink]) -> zbus::Re
 }
 
 /// Signals changes to the bus until `published` ends, at most once in [`ANNOUNCE_EVERY`], and only
-/// of the objects that changed.
+/// of the objects that changed. The box's own is signalled at once: somebody may have waited for
+/// this program to come, or to come back.
 pub(super) async fn announce(connection: Connection, mut published: watch::Receiver<Arc<Said>>) {
     let mut before = published.borrow_and_update().status.clone();
+    if let Err(error) = bus::wan::announce(&connection, &before.manager).await {
+        tracing::warn!("the bus could not be told how the house goes out: {error}");
+    }
     while published.changed().await.is_ok() {
         let now = published.borrow_and_update().status.clone();
         let mut sent = Ok(());

@@ -12,6 +12,7 @@ mod near_end;
 mod netlink;
 mod owner;
 mod probes;
+mod resolvers;
 mod routes;
 pub mod run;
 pub mod settings;

@@ -35,6 +35,7 @@ use super::tunnel_device::{DeviceError, TunnelDevice};
 use crate::direct::health::Health;
 use crate::gateway::PathReport;
 use crate::status::Status;
+use crate::tunnel_words;
 use crate::uplink::{Happening, Mark, Policy, Uplink, UplinkEvent};
 
 /// The tunnel's device; the firewall knows it by this name.
@@ -73,7 +74,8 @@ pub(super) async fn keep(mut junction: Junction, state: PathBuf, uplinks: Vec<Up
         match line.as_deref().map(str::parse::<Enrolment>) {
             None => sleep(LOOK).await,
             Some(Ok(relay)) => {
-                tracing::info!("the house goes out through the relay at {:?}", relay.addresses);
+                let at = relay.addresses.join(" or ");
+                tracing::info!("the house goes out through the relay at {at}");
                 let ended = serve(&mut junction, &state, &uplinks, &relay).await;
                 if let Err(error) = ended {
                     tracing::error!("the tunnel: {error}");
@@ -279,15 +281,23 @@ impl NearEnd {
                 }
             }
             Event::Path { link, from, to, why } => {
-                tracing::info!("path {link}: {from:?} to {to:?}, {why:?}");
+                let name = self.name(*link);
+                let (was, is) = (tunnel_words::state(*from), tunnel_words::state(*to));
+                let why = tunnel_words::why(*why);
+                tracing::info!("{name} was {was} in the tunnel and is {is}: {why}");
                 if let Some(line) = self.lines.get(link) {
                     line.wish.send_modify(|wish| wish.renew = *to == State::Down);
                 }
             }
-            Event::Switched { from, to } => {
-                tracing::info!("what is urgent takes path {to:?}, not {from:?}");
-            }
+            Event::Switched { to, .. } => match to {
+                Some(to) => tracing::info!("what is urgent takes {}", self.name(*to)),
+                None => tracing::info!("what is urgent takes no uplink: none is up in the tunnel"),
+            },
         }
+    }
+
+    fn name(&self, link: LinkId) -> String {
+        self.lines.get(&link).map_or_else(|| link.to_string(), |line| line.name.to_string())
     }
 
     /// The relay told which addresses are ours inside.

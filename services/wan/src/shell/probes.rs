@@ -12,7 +12,7 @@ use hyper::client::conn::http1;
 use hyper::{Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use simple_dns::rdata::RData;
-use simple_dns::{CLASS, Name, Packet, PacketFlag, QTYPE, Question as DnsQuestion, TYPE};
+use simple_dns::{CLASS, Name, Packet, PacketFlag, QTYPE, Question as DnsQuestion, RCODE, TYPE};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpSocket, UdpSocket};
 use tokio::time::timeout;
@@ -54,6 +54,15 @@ pub(super) async fn ask(probe: Probe, name: PortName, asking: Asking) -> (Probe,
                 Ok(Err(_)) | Err(_) => Outcome::Silence,
             }
         }
+        Question::Resolver(server) => {
+            let host = asking.host.as_deref().unwrap_or(ROOT);
+            // Numbered by the time since boot: no memory between here and the world has it.
+            let name = format!("{:x}.{host}", daemon::clock::now().as_micros());
+            match timeout(PATIENCE, way.ask_server(server, Some(&name))).await {
+                Ok(Ok(answer)) if answer.is_of_nothing() => Outcome::Answered(started.elapsed()),
+                Ok(_) | Err(_) => Outcome::Silence,
+            }
+        }
         Question::Page => match timeout(PAGE_PATIENCE, way.ask_page(&asking)).await {
             Ok(Ok(StatusCode::NO_CONTENT)) => Outcome::Answered(started.elapsed()),
             Ok(Ok(_)) => Outcome::Portal,
@@ -79,8 +88,8 @@ impl Way {
         Ok(socket)
     }
 
-    /// The addresses that `server` has for `host`; none is an answer too.
-    async fn ask_server(self, server: SocketAddr, host: Option<&str>) -> io::Result<Vec<IpAddr>> {
+    /// What `server` says of `host`.
+    async fn ask_server(self, server: SocketAddr, host: Option<&str>) -> io::Result<Answer> {
         let socket = self.socket(server, Type::DGRAM, Protocol::UDP)?;
         // Connected, it takes datagrams of this server only.
         socket.connect(&server.into())?;
@@ -91,8 +100,8 @@ impl Way {
         let mut answer = [0; LONGEST_ANSWER];
         loop {
             let length = socket.recv(&mut answer).await?;
-            if let Some(addresses) = addresses(&answer[..length], id) {
-                return Ok(addresses);
+            if let Some(answer) = read(&answer[..length], id) {
+                return Ok(answer);
             }
         }
     }
@@ -101,7 +110,7 @@ impl Way {
     async fn ask_page(self, asking: &Asking) -> io::Result<StatusCode> {
         let host = asking.host.as_deref().ok_or(io::ErrorKind::NotFound)?;
         let server = *asking.servers.first().ok_or(io::ErrorKind::NotFound)?;
-        let address = self.ask_server(server, Some(host)).await?.into_iter().next();
+        let address = self.ask_server(server, Some(host)).await?.addresses.into_iter().next();
         let to = SocketAddr::new(address.ok_or(io::ErrorKind::NotFound)?, HTTP);
         let socket = self.socket(to, Type::STREAM, Protocol::TCP)?;
         let stream = TcpSocket::from_std_stream(socket.into()).connect(to).await?;
@@ -133,8 +142,25 @@ fn question(id: u16, host: Option<&str>, ipv4: bool) -> io::Result<Vec<u8>> {
     packet.build_bytes_vec().map_err(io::Error::other)
 }
 
-/// The addresses in the answer to question `id`; none if it is something else.
-fn addresses(answer: &[u8], id: u16) -> Option<Vec<IpAddr>> {
+/// What a server said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Answer {
+    /// Whether it found out, be it that there is no such name.
+    found_out: bool,
+    /// The addresses; there may be none.
+    addresses: Vec<IpAddr>,
+}
+
+impl Answer {
+    /// Whether the world itself said that there is no such name. A server that could not ask it
+    /// says that it failed; one that answers for everybody makes an address up.
+    const fn is_of_nothing(&self) -> bool {
+        self.found_out && self.addresses.is_empty()
+    }
+}
+
+/// What the answer to question `id` says; none if it is something else.
+fn read(answer: &[u8], id: u16) -> Option<Answer> {
     let packet = Packet::parse(answer).ok()?;
     if packet.id() != id || !packet.has_flags(PacketFlag::RESPONSE) {
         return None;
@@ -144,7 +170,9 @@ fn addresses(answer: &[u8], id: u16) -> Option<Vec<IpAddr>> {
         RData::AAAA(aaaa) => Some(IpAddr::V6(Ipv6Addr::from_bits(aaaa.address))),
         _ => None,
     };
-    Some(packet.answers.iter().filter_map(|record| address(&record.rdata)).collect())
+    let found_out = matches!(packet.rcode(), RCODE::NoError | RCODE::NameError);
+    let addresses = packet.answers.iter().filter_map(|record| address(&record.rdata)).collect();
+    Some(Answer { found_out, addresses })
 }
 
 #[cfg(test)]
@@ -155,11 +183,27 @@ mod tests {
     fn only_the_answer_to_our_question_counts() {
         for host in [None, Some("check.example")] {
             let mut bytes = question(7, host, true).unwrap();
-            assert_eq!(addresses(&bytes, 7), None, "that is the question");
+            assert_eq!(read(&bytes, 7), None, "that is the question");
             bytes[2] |= 0x80;
-            assert_eq!(addresses(&bytes, 7), Some(Vec::new()));
-            assert_eq!(addresses(&bytes, 8), None, "that is to another question");
-            assert_eq!(addresses(&bytes[..5], 7), None);
+            assert_eq!(read(&bytes, 7), Some(Answer { found_out: true, addresses: Vec::new() }));
+            assert_eq!(read(&bytes, 8), None, "that is to another question");
+            assert_eq!(read(&bytes[..5], 7), None);
         }
+    }
+
+    #[test]
+    fn only_the_world_s_word_that_there_is_nothing_counts_of_a_lease_s_server() {
+        let mut bytes = question(7, Some("17.check.example"), true).unwrap();
+        bytes[2] |= 0x80;
+        // No error, no such name, failure, refusal (RFC 1035, 4.1.1).
+        for (code, counts) in [(0, true), (3, true), (2, false), (5, false)] {
+            bytes[3] = (bytes[3] & 0xf0) | code;
+            assert_eq!(read(&bytes, 7).map(|said| said.is_of_nothing()), Some(counts), "{code}");
+        }
+        bytes[3] &= 0xf0;
+        bytes[7] = 1;
+        bytes.extend([0xc0, 0x0c, 0, 1, 0, 1, 0, 0, 0, 0, 0, 4, 192, 0, 2, 1]);
+        let made_up = read(&bytes, 7).expect("it is an answer");
+        assert!(!made_up.is_of_nothing() && !made_up.addresses.is_empty(), "{made_up:?}");
     }
 }

@@ -2,11 +2,11 @@
 //!
 //! One thread. The loop owns the machine, the socket of the kernel's news, the way to the kernel
 //! and three sets of tasks, all aborted when it ends. One set holds what runs as long as the loop:
-//! the near end of the tunnel, the two announcers to the bus, the server of numbers, the keeper of
-//! counters and the keeper of the packet filter; they read newest values and the loop never waits
-//! for them. Another holds questions to the world, at most two for each uplink; the third, who
-//! follows the dishes, one for each while its uplink can be used. The loop itself waits for the
-//! kernel's answers, which take microseconds, and for nothing else.
+//! the near end of the tunnel, the two announcers to the bus, the follower of leases, the server of
+//! numbers, the keeper of counters and the keeper of the packet filter; they read newest values and
+//! the loop never waits for them. Another holds questions to the world, at most two for each
+//! uplink; the third, who follows the dishes, one for each while its uplink can be used. The loop
+//! itself waits for the kernel's answers, which take microseconds, and for nothing else.
 //!
 //! Asked to stop, it takes what is ours out of the kernel. Killed, it leaves everything there: the
 //! house goes on, and the next start takes it over.
@@ -35,13 +35,14 @@ use super::owner::Owner;
 use super::probes::{Asking, ask};
 use super::routes::Kernel;
 use super::settings::Settings;
-use super::{bus as served, conntrack, firewall, metrics, near_end, store, translate};
+use super::{bus as served, conntrack, firewall, metrics, near_end, resolvers, store, translate};
 use crate::caps::Saved;
 use crate::direct::Action;
 use crate::direct::firewall::{Firewall, removal};
 use crate::direct::probe::{Outcome, Probe, Targets};
 use crate::gateway::{Configuration, Gateway};
 use crate::links::News;
+use crate::resolvers::Resolvers;
 
 /// How often the kernel's counters are read.
 const COUNT_EVERY: Duration = Duration::from_secs(2);
@@ -92,7 +93,8 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
     world.act(&mut gateway).await;
     readiness::ready();
-    tracing::info!("keeping the house online by {} uplinks", gateway.uplinks().len());
+    let names: Vec<&str> = gateway.uplinks().iter().map(|uplink| uplink.name.as_str()).collect();
+    tracing::info!("keeping the house online by {}", names.join(" and "));
     loop {
         let deadline = world.next_deadline(&gateway);
         tokio::select! {
@@ -114,6 +116,10 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
             (link, report) = world.dishes.next() => {
                 gateway.handle_dish(link, &report, clock::now());
             }
+            Ok(()) = world.resolvers.changed() => {
+                let resolvers = world.resolvers.borrow_and_update().clone();
+                gateway.handle_resolvers(&resolvers, clock::now());
+            }
             _ = count.tick() => world.count(&mut gateway).await,
             _ = look.tick() => gateway.handle_clock(super::clock::wall(), clock::now()),
             () = until(deadline) => world.wake(&mut gateway),
@@ -134,10 +140,11 @@ struct World {
     commands: mpsc::Receiver<Command>,
     switches: mpsc::Sender<Switched>,
     junction: Ends,
+    resolvers: watch::Receiver<Vec<Resolvers>>,
     firewall: watch::Sender<Option<Firewall>>,
     saved: watch::Sender<Option<Saved>>,
     usage: PathBuf,
-    asking: Asking,
+    host: Option<String>,
     probes: JoinSet<(Probe, Outcome)>,
     dishes: Dishes,
     snapshot_at: Option<Instant>,
@@ -157,12 +164,13 @@ impl World {
         let page = host.is_some() && !servers.is_empty();
         let configuration = Configuration {
             uplinks: uplinks.clone(),
-            targets: Targets { servers: servers.clone(), page },
+            targets: Targets { servers, page },
             zone: settings.time_zone,
             saved: store::load(&usage),
             boot: std::fs::read_to_string(BOOT_ID).unwrap_or_default().trim().to_owned(),
         };
-        let gateway = Gateway::new(configuration, clock::now());
+        let mut gateway = Gateway::new(configuration, clock::now());
+        look_first(&kernel, &mut gateway).await;
 
         let (published, said) = watch::channel(Arc::new(Said::of(&gateway)));
         let (command, commands) = mpsc::channel(served::COMMANDS);
@@ -179,6 +187,7 @@ impl World {
         }
         tasks.spawn(near_end::keep(plug, settings.state.clone(), uplinks.clone()));
         let mut connection = None;
+        let (found, resolvers) = watch::channel(Vec::new());
         if settings.bus {
             let owner = Arc::new(Mutex::new(owner));
             let published = Published {
@@ -190,6 +199,7 @@ impl World {
             let served = served::serve(&published, &uplinks).await?;
             tasks.spawn(served::announce(served.clone(), said));
             tasks.spawn(served::announce_switches(served.clone(), switched));
+            tasks.spawn(resolvers::follow(served.clone(), found));
             connection = Some(served);
         }
         let world = Self {
@@ -200,10 +210,11 @@ impl World {
             commands,
             switches,
             junction,
+            resolvers,
             firewall,
             saved,
             usage,
-            asking: Asking { host, servers },
+            host,
             probes: JoinSet::new(),
             dishes: Dishes::new(settings.dish.address),
             snapshot_at: None,
@@ -232,14 +243,21 @@ impl World {
         while let Some(probe) = gateway.poll_probe(clock::now()) {
             let uplinks = gateway.uplinks();
             if let Some(uplink) = uplinks.iter().find(|uplink| uplink.id == probe.link) {
-                self.probes.spawn(ask(probe, uplink.name, self.asking.clone()));
+                let servers = gateway.servers(probe.link);
+                let asking = Asking { host: self.host.clone(), servers };
+                self.probes.spawn(ask(probe, uplink.name, asking));
             }
         }
         if let Some(saved) = gateway.poll_save(clock::now()) {
             self.saved.send_replace(Some(saved));
         }
         while let Some(switch) = gateway.poll_switch() {
-            tracing::info!("new flows take {:?}: {}", switch.to, switch.why.words());
+            match switch.to {
+                Some(to) => {
+                    tracing::info!("new flows take {}: {}", gateway.name(to), switch.why.words());
+                }
+                None => tracing::warn!("nothing carries the house: {}", switch.why.words()),
+            }
             // The newest status tells the outcome to whoever missed it.
             let _ = self.switches.try_send(served::switched(&switch, gateway.uplinks()));
         }
@@ -252,7 +270,8 @@ impl World {
 
     fn tell_near_end(&self, gateway: &mut Gateway) {
         while let Some(event) = gateway.poll_event() {
-            tracing::info!("uplink {}: {:?}", event.link, event.what);
+            let name = gateway.name(event.link);
+            tracing::info!("{name} {}", event.what.words());
             // Without a near end nobody listens.
             let _ = self.junction.events.send(event);
         }
@@ -321,6 +340,17 @@ impl World {
         }
         if let Err(error) = store::save(&self.usage, &gateway.save(clock::now())) {
             tracing::error!("the counters are lost since they were last written: {error}");
+        }
+    }
+}
+
+/// Reads the kernel before anything is said: whoever reads our first word may light a lamp by it.
+async fn look_first(kernel: &Kernel, gateway: &mut Gateway) {
+    if gateway.poll_snapshot() {
+        match kernel.snapshot().await {
+            Ok(snapshot) => gateway.handle_snapshot(&snapshot, clock::now()),
+            // The loop reads it again, and says why it cannot.
+            Err(_) => gateway.handle_unclear(clock::now()),
         }
     }
 }

@@ -1,12 +1,16 @@
 //! What the program says on the bus, and what may be changed there.
 
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use bus::wan::{Health, Mode, Policy, State, WanStatus, path_of};
 use futures_util::StreamExt;
 use nix::sys::signal::Signal;
-use zbus::{Connection, MatchRule, MessageStream, OwnedObjectPath};
+use zbus::fdo::Properties;
+use zbus::names::InterfaceName;
+use zbus::object_server::SignalEmitter;
+use zbus::{Connection, MatchRule, MessageStream, OwnedObjectPath, interface};
 
 use crate::private_bus::PrivateBus;
 use crate::world::World;
@@ -42,6 +46,50 @@ pub(crate) async fn read_until(
 fn policy(status: &WanStatus, name: &str) -> Option<Policy> {
     let uplink = status.uplinks.iter().find(|uplink| uplink.name == name);
     uplink.map(|uplink| uplink.policy)
+}
+
+/// A network manager that tells of one lease.
+#[derive(Clone)]
+struct FakeNetworkd(Arc<Mutex<String>>);
+
+#[interface(name = "org.freedesktop.network1.Manager")]
+impl FakeNetworkd {
+    fn describe(&self) -> String {
+        self.0.lock().expect("no test panics while it speaks").clone()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_provider_that_lets_nobody_ask_strangers_is_no_outage() {
+    let Some(house) = house(&[BROADBAND]) else { return };
+    let house = house.with_page();
+    let server = house.bar_strangers(BROADBAND).octets();
+    let bus = PrivateBus::start(&[bus::network1::NAME], Some((&policy_file(), "wan")));
+    let lease =
+        format!(r#"{{"Interfaces":[{{"Name":"{BROADBAND}","DNS":[{{"Address":{server:?}}}]}}]}}"#);
+    let networkd = FakeNetworkd(Arc::new(Mutex::new(lease)));
+    let manager = bus.connect().await;
+    let path = bus::network1::PATH;
+    manager.object_server().at(path, networkd.clone()).await.expect("served");
+    manager.request_name(bus::network1::NAME).await.expect("the test may own it");
+
+    let _world = World::start_on(house, Some(bus.address()));
+    let reader = bus.connect().await;
+    let answered = |status: &WanStatus| status.uplinks[0].rtt_micros > 0;
+    let status = read_until(&reader, "the lease's server to answer", answered).await;
+    assert_ne!(status.manager.state, State::Offline);
+    let up = |status: &WanStatus| status.uplinks[0].health == Health::Up;
+    read_until(&reader, "the uplink to be up", up).await;
+
+    // Nobody is left who would answer.
+    *networkd.0.lock().expect("no test panics") = String::from(r#"{"Interfaces":[]}"#);
+    let emitter = SignalEmitter::new(&manager, path).expect("a path");
+    let interface = InterfaceName::from_static_str_unchecked("org.freedesktop.network1.Manager");
+    Properties::properties_changed(&emitter, interface, [].into(), (&[][..]).into())
+        .await
+        .expect("the signal is sent");
+    let offline = |status: &WanStatus| status.manager.state == State::Offline;
+    read_until(&reader, "silence to be believed", offline).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]

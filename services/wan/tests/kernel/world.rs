@@ -175,6 +175,21 @@ impl House {
             .nft("table ip hole { chain c { type filter hook prerouting priority raw; drop; }; }");
     }
 
+    /// The provider lets nobody ask strangers; its own server of names answers that there is
+    /// nothing of the name asked for. Returns where that server is.
+    pub(crate) fn bar_strangers(&self, name: &str) -> Ipv4Addr {
+        let provider = self.provider(name);
+        provider.space.nft(&format!(
+            "table ip wall {{ chain c {{ type filter hook prerouting priority raw; \
+             ip daddr {} drop; }}; }}",
+            WORLD.ip()
+        ));
+        let place = u8::try_from(provider.place).expect("a handful");
+        let own = Ipv4Addr::new(192, 0, place, 1);
+        provider.resolve_nothing(SocketAddr::new(own.into(), WORLD.port()));
+        own
+    }
+
     pub(crate) fn speak(&self, name: &str) {
         self.provider(name).space.nft("flush ruleset");
     }
@@ -267,6 +282,20 @@ pub(crate) fn answer(space: &Space, name: &str, at: SocketAddr) {
 }
 
 impl Provider {
+    /// Answers every question for a name that there is no such name (RFC 1035, 4.1.1).
+    fn resolve_nothing(&self, at: SocketAddr) {
+        let socket = self.space.run(|| UdpSocket::bind(at).expect("the address is there"));
+        std::thread::spawn(move || {
+            let mut question = [0; 512];
+            while let Ok((length, from)) = socket.recv_from(&mut question) {
+                question[2] |= 0x80;
+                question[3] = 3;
+                // The cable may be out by now.
+                let _ = socket.send_to(&question[..length], from);
+            }
+        });
+    }
+
     /// Answers every request for a page: with nothing, or with a way to the portal.
     fn serve_page(&self) {
         let at = SocketAddr::new(WORLD.ip(), 80);
