@@ -196,8 +196,8 @@ impl<S: StatusSource> Home1<S> {
     }
 
     /// The ways out of the house, in order of preference. Each has "name" (s), "kind" (s:
-    /// "broadband", "starlink"), "state" (s: "in-use", "ready", "recovering", "silent", "sign-in" or
-    /// "off" as org.porchlight.Wan1 says; "unchecked", "connecting", "unplugged", "missing" or
+    /// "broadband", "starlink"), "state" (s: "in-use", "ready", "recovering", "silent", "sign-in"
+    /// or "off" as org.porchlight.Wan1 says; "unchecked", "connecting", "unplugged", "missing" or
     /// "unknown" as the network manager does), "since" (t: microseconds since boot), "policy" (s),
     /// "availability" (ay) and "drain" (t: microseconds since boot, 0 for never).
     #[zbus(property)]

@@ -1,8 +1,8 @@
 //! The D-Bus contract: every name, path, interface, type and proxy that Porchlight speaks.
 //!
 //! The only place where a bus name is spelt. [`home`] and [`wan`] are what we serve; [`network1`]
-//! and [`systemd1`] are the parts of systemd that we read, each no wider than what is used. [`view`]
-//! and [`day`] turn what is served into the household's words.
+//! and [`systemd1`] are the parts of systemd that we read, each no wider than what is used.
+//! [`view`] and [`day`] turn what is served into the household's words.
 //!
 //! Rules that hold for every interface of ours: bus name, path and interface carry one major
 //! number together; enumerations travel as strings, and a reader that meets a word it does not

@@ -63,13 +63,7 @@ pub(crate) fn lines(view: &View, paint: Paint) -> String {
             | UplinkState::Unplugged
             | UplinkState::Missing => ("✕", YELLOW),
         };
-        let mut lasting = format!("for {}", uplink.lasting);
-        for more in [&uplink.day_words, &uplink.plan] {
-            if !more.is_empty() {
-                let _ = write!(lasting, "; {more}");
-            }
-        }
-        let lasting = paint.with(DIM, &lasting);
+        let lasting = paint.with(DIM, &format!("for {}", uplink.lasting));
         let _ = writeln!(
             text,
             "  {} {:labels$}  {:words$}  {lasting}",
@@ -77,6 +71,11 @@ pub(crate) fn lines(view: &View, paint: Paint) -> String {
             uplink.label,
             uplink.words,
         );
+        for more in [&uplink.day_words, &uplink.plan] {
+            if !more.is_empty() {
+                let _ = writeln!(text, "    {}", paint.with(DIM, more));
+            }
+        }
     }
     if !view.way.is_empty() {
         let _ = writeln!(text, "\n  {}", paint.with(DIM, view.way));
@@ -128,8 +127,11 @@ mod tests {
 ● Still online  for 1 hour
   Broadband is down; the house is online through Starlink.
 
-  ✕ Broadband  no cable  for 2 hours; down for 5 minutes in the last 10 minutes
-  ● Starlink   in use    for 2 hours; down for 5 minutes in the last 10 minutes; planned pause in 2 minutes
+  ✕ Broadband  no cable  for 2 hours
+    down for 5 minutes in the last 10 minutes
+  ● Starlink   in use    for 2 hours
+    down for 5 minutes in the last 10 minutes
+    planned pause in 2 minutes
 
   Straight out, by one line at a time.
 

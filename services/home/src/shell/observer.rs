@@ -58,8 +58,8 @@ pub(super) async fn network(connection: Connection, seen: Sender<Observation>) {
     }
 }
 
-/// Looks at the way out until `seen` is closed. Only the box's own object is followed: the times and
-/// rates of the uplinks change every second, and nothing of the light rests on them.
+/// Looks at the way out until `seen` is closed. Only the box's own object is followed: the times
+/// and rates of the uplinks change every second, and nothing of the light rests on them.
 pub(super) async fn wan(connection: Connection, seen: Sender<Observation>) {
     let mut source = Source::new("wan");
     let mut next = Next::new(source.name, bus::wan::manager_changes(&connection).await);
