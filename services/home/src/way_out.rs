@@ -42,7 +42,8 @@ impl WanReading {
                 health: uplink.health,
                 policy: uplink.policy,
                 availability: uplink.availability.clone(),
-                drain_at: None,
+                drain_at: (uplink.planned_drain > 0)
+                    .then(|| Instant::from_micros(uplink.planned_drain)),
             })
         });
         let uplinks = uplinks.collect();

@@ -140,25 +140,6 @@ pub async fn manager_changes(connection: &Connection) -> zbus::Result<Changes> {
     Changes::follow(connection, rule).await
 }
 
-/// What an uplink's object says of what lies ahead, if it says anything.
-#[derive(Deserialize, Type)]
-#[zbus(signature = "dict")]
-#[serde(rename_all = "PascalCase")]
-struct Ahead {
-    #[serde(default, with = "as_variant::optional")]
-    planned_drain: Option<u64>,
-}
-
-/// When the uplink called `name` will be left because it is about to stop, in microseconds since
-/// boot; none when nothing is planned, or its object does not know of plans.
-///
-/// # Errors
-/// The bus's, when nobody owns the name or the answer does not come in time.
-pub async fn read_planned_drain(connection: &Connection, name: &str) -> zbus::Result<Option<u64>> {
-    let ahead: Ahead = read(connection, path_of(name).as_str(), UPLINK_INTERFACE).await?;
-    Ok(ahead.planned_drain.filter(|at| *at > 0))
-}
-
 /// Has the house go out through the relay that printed `line`.
 ///
 /// # Errors

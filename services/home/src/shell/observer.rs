@@ -10,10 +10,8 @@ use std::time::Duration;
 use crate::reading::{NetworkReading, SystemReading, SystemState};
 use crate::way_out::WanReading;
 use bus::Changes;
-use bus::wan::Kind;
 use tokio::sync::mpsc::Sender;
 use tokio::time::{Interval, MissedTickBehavior, interval};
-use units::Instant;
 use zbus::Connection;
 
 /// How often each source is asked: three times in the span for which evidence counts, so that one
@@ -163,16 +161,7 @@ async fn read_network(connection: &Connection) -> Result<NetworkReading, Observe
 }
 
 async fn read_wan(connection: &Connection) -> Result<WanReading, ObserveError> {
-    let status = bus::wan::read_status(connection).await?;
-    let mut reading = WanReading::of(&status);
-    for uplink in status.uplinks.iter().filter(|uplink| uplink.kind == Kind::Starlink) {
-        let drain = bus::wan::read_planned_drain(connection, &uplink.name).await?;
-        let known = reading.uplinks.iter_mut().find(|known| known.name.as_str() == uplink.name);
-        if let Some(known) = known {
-            known.drain_at = drain.map(Instant::from_micros);
-        }
-    }
-    Ok(reading)
+    Ok(WanReading::of(&bus::wan::read_status(connection).await?))
 }
 
 async fn read_system(connection: &Connection) -> Result<SystemReading, ObserveError> {

@@ -3,8 +3,8 @@
 use std::sync::{Arc, Mutex};
 
 use bus::wan::{
-    Decision, Health, Kind, Manager, ManagerStatus, Mode, Policy, Source, State, Uplink,
-    UplinkStatus, WanStatus, WriteError, path_of,
+    Decision, DrainReason, Health, Kind, Manager, ManagerStatus, Mode, Outage, Policy, Source,
+    State, Uplink, UplinkStatus, WanStatus, WriteError, path_of,
 };
 use zbus::Connection;
 
@@ -106,6 +106,12 @@ fn status(state: State, broadband: Health, starlink: Health) -> WanStatus {
         forecast_bytes: 0,
         carried_bytes: 0,
         availability: day(kind),
+        outage: Outage::None,
+        obstructed: 0.0,
+        next_boundary: 0,
+        planned_drain: 0,
+        drain_reason: DrainReason::None,
+        draw_milliwatts: 0,
     });
     WanStatus { manager, uplinks: uplinks.into() }
 }
