@@ -8,7 +8,7 @@ use relay::shell::boxes::{Boxes, BoxesError};
 use relay::shell::command_line::{CommandLine, Verb};
 use relay::shell::serve::{self, ServeError};
 use tunnel::shell::enrolment::{Enrolment, EnrolmentError};
-use tunnel::shell::keys::{KeyError, SecretKey};
+use tunnel::shell::keys::KeyError;
 
 /// Why a verb failed.
 #[derive(Debug, thiserror::Error)]
@@ -59,7 +59,7 @@ fn run(command_line: &CommandLine) -> Result<(), RelayError> {
 /// The line for the box: what to type there.
 fn enroll(state: &Path, name: &str, addresses: &[String]) -> Result<String, RelayError> {
     let boxes = Boxes::open(state)?;
-    let key = SecretKey::load_or_make(&serve::key_file(state))?;
+    let key = serve::key(state)?;
     // Checked with an empty token first: a wrong address must not use up a name.
     Enrolment::try_new(key.public(), Default::default(), addresses.to_vec())?;
     let token = boxes.enrol(name)?;

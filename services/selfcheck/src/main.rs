@@ -7,6 +7,7 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use daemon::replace::{Readers, replace};
 use selfcheck::record::Verdict;
 use selfcheck::shell::settings::Settings;
 use selfcheck::shell::{deliver, gather};
@@ -43,8 +44,8 @@ fn main() -> ExitCode {
     }
     tracing::info!("the verdict on this boot: {:?}", record.verdict);
     let line = record.to_line();
-    if let Err(error) = deliver::to_file(&line, Path::new(RECORD)) {
-        tracing::error!("{RECORD} cannot be written: {error}");
+    if let Err(error) = replace(Path::new(RECORD), line.as_bytes(), Readers::Everybody) {
+        tracing::error!("the record: {error}");
     }
     if let Err(error) = deliver::to_port(&line, Path::new(PORT)) {
         tracing::warn!("the record cannot be handed out through {PORT}: {error}");

@@ -1,4 +1,4 @@
-//! The record reaches its file whole, and a port that nobody reads does not hold up the boot.
+//! A port that nobody reads does not hold up the boot.
 
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Read};
@@ -7,18 +7,8 @@ use std::path::Path;
 use std::process::Command;
 
 use nix::libc::O_NONBLOCK;
-use selfcheck::shell::deliver::{to_file, to_port};
+use selfcheck::shell::deliver::to_port;
 use selfcheck::shell::settings::Settings;
-
-#[test]
-fn a_new_record_replaces_the_old_one_and_leaves_nothing_else() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("record.json");
-    to_file("one\n", &file).unwrap();
-    to_file("two\n", &file).unwrap();
-    assert_eq!(std::fs::read_to_string(&file).unwrap(), "two\n");
-    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
-}
 
 /// A pipe stands in for the port: both refuse to take more than they can hold.
 fn pipe(folder: &Path) -> (std::path::PathBuf, File) {

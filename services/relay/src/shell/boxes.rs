@@ -1,13 +1,13 @@
 //! The folder of boxes: `<state>/boxes/<name>.toml`, written whole or not at all.
 
-use std::fs::{self, File};
-use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use daemon::replace::{Readers, ReplaceError, replace};
 use daemon::settings::{self, SettingsError};
 use ring::digest::{SHA256, digest};
 use ring::rand::{SecureRandom, SystemRandom};
@@ -31,6 +31,9 @@ pub enum BoxesError {
         /// What the kernel said.
         source: io::Error,
     },
+    /// A file that cannot be written.
+    #[error(transparent)]
+    Replace(#[from] ReplaceError),
     /// A file that says something else.
     #[error(transparent)]
     Content(#[from] SettingsError),
@@ -152,18 +155,8 @@ impl Boxes {
     }
 
     fn write(&self, name: &str, entry: &Entry) -> Result<(), BoxesError> {
-        let (path, fresh) = (self.path(name), self.folder.join(format!("{name}.new")));
         let text = toml::to_string(entry).expect("an entry is a table of plain values");
-        let written = || -> io::Result<()> {
-            let mut options = fs::OpenOptions::new();
-            let mut file =
-                options.write(true).create(true).truncate(true).mode(0o600).open(&fresh)?;
-            file.write_all(text.as_bytes())?;
-            file.sync_all()?;
-            fs::rename(&fresh, &path)?;
-            File::open(&self.folder)?.sync_all()
-        };
-        written().map_err(in_file(&path))
+        Ok(replace(&self.path(name), text.as_bytes(), Readers::Nobody)?)
     }
 
     fn path(&self, name: &str) -> PathBuf {

@@ -9,6 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use daemon::replace::{Readers, replace};
 use quinn::{Endpoint, EndpointConfig, Incoming, TokioRuntime, VarInt};
 use ring::rand::{SecureRandom, SystemRandom};
 use tokio::sync::{Semaphore, mpsc};
@@ -77,10 +78,14 @@ pub enum ServeError {
     Signals(io::Error),
 }
 
-/// Where the relay's key is kept.
-#[must_use]
-pub fn key_file(state: &Path) -> std::path::PathBuf {
-    state.join("relay.key")
+/// The relay's key, which is made if there is none.
+///
+/// # Errors
+/// When its file cannot be read or written, or holds something else.
+pub fn key(state: &Path) -> Result<SecretKey, KeyError> {
+    SecretKey::load_or_make(&state.join("relay.key"), |file, bytes| {
+        replace(file, bytes, Readers::Nobody)
+    })
 }
 
 /// Serves until told to stop.
@@ -91,7 +96,7 @@ pub async fn serve(state: &Path, settings: &Serve) -> Result<(), ServeError> {
     let mut shutdown = daemon::shutdown::Shutdown::listen().map_err(ServeError::Signals)?;
     let plan = Plan { v4: settings.inner_v4, v6: settings.inner_v6 };
     let boxes = Boxes::open(state)?;
-    let key = SecretKey::load_or_make(&key_file(state))?;
+    let key = key(state)?;
     let in_device = |source| ServeError::Device { device: settings.device.clone(), source };
     let (v4, v6) = plan.relay();
     let tun = Tun::open(&settings.device, &[(v4.into(), 16), (v6.into(), 48)], INNER_MTU)

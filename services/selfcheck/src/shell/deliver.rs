@@ -1,6 +1,6 @@
-//! Hands the record over: to a file, and to whoever tests the image from outside.
+//! Hands the record over to whoever tests the image from outside.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::OpenOptions;
 use std::io::{self, ErrorKind, Write};
 use std::os::fd::AsFd;
 use std::os::unix::fs::OpenOptionsExt;
@@ -11,18 +11,6 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 /// Longest wait for a reader at the other end of the port that takes nothing more.
 const READER_PATIENCE_MS: u16 = 5_000;
-
-/// Writes `line` to `file` so that a reader sees the old record or the new one, never half of one.
-///
-/// # Errors
-/// The kernel's.
-pub fn to_file(line: &str, file: &Path) -> io::Result<()> {
-    let fresh = file.with_extension("new");
-    let mut written = File::create(&fresh)?;
-    written.write_all(line.as_bytes())?;
-    written.sync_all()?;
-    fs::rename(&fresh, file)
-}
 
 /// Writes `line` to the virtual machine's `port`, if it has one. Returns whether it has.
 ///

@@ -1,9 +1,8 @@
 //! Keys: each end has one Ed25519 key, and knows the other's. No names, no certificates, no dates
 //! (RFC 7250): a box whose clock is wrong by a day still reaches its relay.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -110,11 +109,15 @@ impl SecretKey {
         Self::from_pkcs8(document.as_ref()).ok_or(KeyError::Random)
     }
 
-    /// The one in `file`, which is made if it is not there.
+    /// The one in `file`, which is made if it is not there; `keep` puts it there, whole or not at
+    /// all and for nobody else to read.
     ///
     /// # Errors
     /// When the file cannot be read or written, or holds something else.
-    pub fn load_or_make(file: &Path) -> Result<Self, KeyError> {
+    pub fn load_or_make<E: Into<io::Error>>(
+        file: &Path,
+        keep: impl FnOnce(&Path, &[u8]) -> Result<(), E>,
+    ) -> Result<Self, KeyError> {
         let failed = |source| KeyError::File { file: file.to_owned(), source };
         match fs::metadata(file) {
             Ok(there) if there.len() <= LONGEST_FILE => {
@@ -124,7 +127,7 @@ impl SecretKey {
             Ok(_) => Err(KeyError::Content { file: file.to_owned() }),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let key = Self::generate()?;
-                key.write(file).map_err(failed)?;
+                keep(file, &key.pkcs8).map_err(|error| failed(error.into()))?;
                 Ok(key)
             }
             Err(error) => Err(failed(error)),
@@ -135,19 +138,6 @@ impl SecretKey {
     #[must_use]
     pub const fn public(&self) -> PublicKey {
         self.public
-    }
-
-    /// Whole or not at all, and for nobody else to read.
-    fn write(&self, file: &Path) -> io::Result<()> {
-        let fresh = file.with_extension("new");
-        let _ = fs::remove_file(&fresh);
-        let mut options = OpenOptions::new();
-        let mut to = options.write(true).create_new(true).mode(0o600).open(&fresh)?;
-        to.write_all(&self.pkcs8)?;
-        to.sync_all()?;
-        fs::rename(&fresh, file)?;
-        let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
-        File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
     }
 
     fn from_pkcs8(bytes: &[u8]) -> Option<Self> {
@@ -321,17 +311,26 @@ impl ClientCertVerifier for Pinned {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::PermissionsExt;
+
+    fn load_or_make(file: &Path) -> Result<SecretKey, KeyError> {
+        SecretKey::load_or_make(file, |file, bytes| fs::write(file, bytes))
+    }
 
     #[test]
-    fn a_key_is_made_once_and_for_its_owner_only() {
+    fn a_key_is_made_once() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("key");
-        let made = SecretKey::load_or_make(&file).unwrap();
-        assert_eq!(SecretKey::load_or_make(&file).unwrap().public(), made.public());
-        assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+        let made = load_or_make(&file).unwrap();
+        assert_eq!(load_or_make(&file).unwrap().public(), made.public());
         made.client(made.public()).unwrap();
         made.server().unwrap();
+    }
+
+    #[test]
+    fn a_key_that_cannot_be_kept_is_not_used() {
+        let refuse = |_: &Path, _: &[u8]| Err(io::Error::from(io::ErrorKind::StorageFull));
+        let error = SecretKey::load_or_make(Path::new("/nonexistent/key"), refuse).unwrap_err();
+        assert!(error.to_string().starts_with("/nonexistent/key: "), "{error}");
     }
 
     #[test]
@@ -340,7 +339,7 @@ mod tests {
         let file = folder.path().join("key");
         for content in [&b""[..], b"secret", &[0; 1_000]] {
             fs::write(&file, content).unwrap();
-            let error = SecretKey::load_or_make(&file).unwrap_err().to_string();
+            let error = load_or_make(&file).unwrap_err().to_string();
             assert!(error.contains("/key: not an Ed25519 key"), "{error}");
             assert_eq!(fs::read(&file).unwrap(), content);
         }

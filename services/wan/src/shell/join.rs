@@ -4,9 +4,8 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
+use daemon::replace::{Readers, ReplaceError, replace};
 use tunnel::shell::enrolment::{Enrolment, EnrolmentError};
-
-use super::store::{self, StoreError};
 
 /// The file in the state folder that holds the line.
 pub const FILE: &str = "relay";
@@ -30,7 +29,7 @@ pub enum JoinError {
     Meaning(#[from] EnrolmentError),
     /// It cannot be kept.
     #[error(transparent)]
-    Store(#[from] StoreError),
+    Store(#[from] ReplaceError),
 }
 
 /// The line in the folder `state`, if there is one.
@@ -57,7 +56,7 @@ pub fn join(state: &Path, line: &str) -> Result<(), JoinError> {
         return Err(JoinError::Character(strange));
     }
     line.parse::<Enrolment>()?;
-    Ok(store::replace(&state.join(FILE), format!("{line}\n").as_bytes())?)
+    Ok(replace(&state.join(FILE), format!("{line}\n").as_bytes(), Readers::Nobody)?)
 }
 
 #[cfg(test)]

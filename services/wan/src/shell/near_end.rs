@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use daemon::clock;
+use daemon::replace::{Readers, replace};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
@@ -126,7 +127,10 @@ async fn serve(
     uplinks: &[Uplink],
     relay: &Enrolment,
 ) -> Result<(), NearEndError> {
-    let key = Arc::new(SecretKey::load_or_make(&state.join("wan.key"))?);
+    let key = SecretKey::load_or_make(&state.join("wan.key"), |file, bytes| {
+        replace(file, bytes, Readers::Nobody)
+    });
+    let key = Arc::new(key?);
     let tun = Tun::open(DEVICE, &[], INNER_MTU).map_err(NearEndError::Tun)?;
     let device = TunnelDevice::find(DEVICE).await?;
     let hash_key = random().map_err(NearEndError::Random)?;

@@ -1,45 +1,30 @@
 //! Small files of ours that survive the power: whole or as they were before.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs::{self, File};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use daemon::replace::{Readers, ReplaceError, replace};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 /// Longest file that is read. Counters of 32 uplinks with 14 months each are below 32 KiB.
 const LONGEST: u64 = 256 * 1024;
 
-/// Why a file was not read or written.
+/// Why a file was not written.
 #[derive(Debug, thiserror::Error)]
-#[error("{}: {source}", file.display())]
-pub struct StoreError {
-    /// The file.
-    pub file: PathBuf,
-    /// What is wrong.
-    pub source: io::Error,
-}
-
-/// Puts `bytes` in the place of `file`, readable by nobody else.
-///
-/// # Errors
-/// [`StoreError`]; the file is then as it was.
-pub(super) fn replace(file: &Path, bytes: &[u8]) -> Result<(), StoreError> {
-    let failed = |source| StoreError { file: file.to_owned(), source };
-    let mut name = file.file_name().unwrap_or_default().to_owned();
-    name.push(".new");
-    let new = file.with_file_name(name);
-    let write = || {
-        let mut options = OpenOptions::new();
-        let mut out = options.write(true).create(true).truncate(true).mode(0o600).open(&new)?;
-        out.write_all(bytes)?;
-        out.sync_all()?;
-        fs::rename(&new, file)?;
-        // The name is on disk only when its folder is.
-        file.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
-    };
-    write().map_err(failed)
+pub(super) enum StoreError {
+    /// The value has no form as JSON.
+    #[error("{}: {source}", file.display())]
+    Value {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong.
+        source: serde_json::Error,
+    },
+    /// The disk's fault.
+    #[error(transparent)]
+    Replace(#[from] ReplaceError),
 }
 
 /// Writes `value` in the place of `file`, as JSON.
@@ -47,10 +32,9 @@ pub(super) fn replace(file: &Path, bytes: &[u8]) -> Result<(), StoreError> {
 /// # Errors
 /// [`StoreError`].
 pub(super) fn save<T: Serialize>(file: &Path, value: &T) -> Result<(), StoreError> {
-    let bytes = serde_json::to_vec(value);
-    let bytes =
-        bytes.map_err(|error| StoreError { file: file.to_owned(), source: error.into() })?;
-    replace(file, &bytes)
+    let bytes = serde_json::to_vec(value)
+        .map_err(|source| StoreError::Value { file: file.to_owned(), source })?;
+    Ok(replace(file, &bytes, Readers::Nobody)?)
 }
 
 /// Reads `file`; what is not there is as at the first start. What cannot be understood is put
@@ -103,11 +87,5 @@ mod tests {
             assert!(!file.exists());
             assert_eq!(fs::read_to_string(folder.path().join("usage.json.bad")).unwrap(), garbage);
         }
-    }
-
-    #[test]
-    fn a_folder_that_is_not_there_is_named() {
-        let error = replace(Path::new("/nonexistent/usage.json"), b"{}").unwrap_err();
-        assert!(error.to_string().starts_with("/nonexistent/usage.json: "), "{error}");
     }
 }
