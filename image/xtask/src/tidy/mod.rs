@@ -121,6 +121,9 @@ fn check_manifests(tree: &[TreeFile], findings: &mut Vec<Finding>) {
     for (path, text) in manifests() {
         if path.contains('/') {
             manifests::check_member(path, text, findings);
+            if text.lines().any(|line| line.trim() == "[workspace]") {
+                manifests::check_root(path, text, &[text], findings);
+            }
         } else {
             manifests::check_root(path, text, &members, findings);
         }

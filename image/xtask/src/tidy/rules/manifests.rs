@@ -60,6 +60,8 @@ pub(in crate::tidy) fn check_member(path: &str, text: &str, findings: &mut Vec<F
                 say(format!("`{name}` has a table of its own; write it in one line"));
             }
         } else if section.ends_with("dependencies]")
+            // A workspace of its own has a table of its own, read as the root's is.
+            && section != "[workspace.dependencies]"
             && let Some(name) = key(line)
             && !line.contains("workspace = true")
         {
@@ -165,6 +167,15 @@ mod tests {
         assert!(list[1].starts_with("Cargo.toml:6:") && list[1].contains("no exact version"));
         assert!(list[2].starts_with("Cargo.toml:7:") && list[2].contains("no reason"));
         assert!(list[3].contains("no member uses `nix`"));
+    }
+
+    #[test]
+    fn a_workspace_of_its_own_has_a_table_of_its_own() {
+        let text = "[workspace]\n[workspace.dependencies]\na = \"=1.0.0\" # data\n\
+                    [lints]\nworkspace = true\n[dependencies]\na.workspace = true\n";
+        assert!(member(text).is_empty() && root(text, &[text]).is_empty());
+        let loose = text.replace("=1.0.0\" # data", "1\"");
+        assert_eq!(root(&loose, &[&loose]).len(), 2);
     }
 
     #[test]

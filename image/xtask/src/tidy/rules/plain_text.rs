@@ -17,8 +17,8 @@ const NEIGHBOUR: &str = concat!("../sha", "red");
 /// Texts written by others, kept as they came.
 const NOT_OURS: [&str; 2] = ["LICENSE-", "Cargo.lock"];
 
-/// Folders of data that tests read: captured as it was.
-const DATA_FOLDERS: [&str; 1] = ["qemu-tests/data/"];
+/// Folders of data that tests read: captured or found as it was.
+const DATA_FOLDERS: [&str; 2] = ["qemu-tests/data/", "services/fuzz/seeds/"];
 
 /// Reads one file of the tree.
 pub(in crate::tidy) fn check(file: &TreeFile, findings: &mut Vec<Finding>) {
