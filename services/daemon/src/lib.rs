@@ -4,7 +4,8 @@
 //! where they can be found; [`connection`] serves an object and then takes its name; [`sockets`]
 //! takes what systemd listens on for us; [`readiness`] tells systemd that we are up and alive;
 //! [`shutdown`] hears that we should stop; [`clock`] is the one place that reads the clock;
-//! [`identity`] says which image runs; [`replace`] keeps a file through a power failure. No tasks and no threads are started here.
+//! [`identity`] says which image runs; [`replace`] keeps a file through a power failure. No tasks
+//! and no threads are started here.
 #![forbid(unsafe_code)]
 
 pub mod clock;

@@ -18,9 +18,9 @@ const BUCKETS: usize = 1_024;
 const QUANTUM: i32 = 1_514;
 /// Bytes in one queue: a quarter of a second at 130 Mbit/s, and as much memory as one queue may
 /// take. Early drop acts long before that; this is for floods.
-const MOST_BYTES: usize = 4 << 20;
+pub const MOST_BYTES: usize = 4 << 20;
 /// Packets in one queue, so that small packets cannot fill the memory with their overhead.
-const MOST_PACKETS: usize = 8_192;
+pub const MOST_PACKETS: usize = 8_192;
 
 /// An inner packet that waits, with room for its [`Header`] before it.
 #[derive(Debug)]
@@ -172,6 +172,12 @@ impl FairQueue {
     #[must_use]
     pub const fn bytes(&self) -> usize {
         self.bytes
+    }
+
+    /// Packets that wait.
+    #[must_use]
+    pub const fn packets(&self) -> usize {
+        self.packets
     }
 
     /// Packets dropped or marked so far.

@@ -4,4 +4,4 @@ mod codel;
 mod fair;
 
 pub use codel::{Codel, Verdict};
-pub use fair::{FairQueue, Queued};
+pub use fair::{FairQueue, MOST_BYTES, MOST_PACKETS, Queued};
