@@ -1,5 +1,6 @@
 //! The folder of boxes: `<state>/boxes/<name>.toml`, written whole or not at all.
 
+use std::collections::HashSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -87,6 +88,18 @@ impl Boxes {
         }
         found.sort_by(|(one, _), (other, _)| one.cmp(other));
         Ok(found)
+    }
+
+    /// The keys of all boxes that have come in.
+    ///
+    /// # Errors
+    /// As [`Boxes::all`].
+    pub fn keys(&self) -> Result<HashSet<PublicKey>, BoxesError> {
+        let read = |(_, entry): (String, Entry)| {
+            let bytes = STANDARD.decode(entry.key?).ok()?;
+            Some(PublicKey(bytes.try_into().ok()?))
+        };
+        Ok(self.all()?.into_iter().filter_map(read).collect())
     }
 
     /// A new box with a token that lets it in once. The token.

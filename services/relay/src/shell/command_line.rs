@@ -42,7 +42,7 @@ pub enum Verb {
     },
     /// Show the boxes.
     List,
-    /// Forget a box. A running relay drops it when it connects the next time.
+    /// Forget a box. A running relay shows it out within five seconds.
     Remove {
         /// Its name.
         name: String,

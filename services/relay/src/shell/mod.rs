@@ -3,4 +3,5 @@
 pub mod boxes;
 pub mod command_line;
 pub mod firewall;
+mod guests;
 pub mod serve;

@@ -1,8 +1,8 @@
 //! Serving: who comes in is checked and handed to the pump.
 //!
-//! One thread. Tasks: the pump, one acceptor per address, one per connection that is coming in;
-//! of those at most [`MOST_COMING`] at once, and a stranger's address must answer first when there
-//! are more than [`MANY_COMING`]. All end with [`serve`].
+//! One thread. Tasks: the pump, one acceptor per address, one that looks whether a box was removed,
+//! one per connection that is coming in; of those at most [`MOST_COMING`] at once, and a stranger's
+//! address must answer first when there are more than [`MANY_COMING`]. All end with [`serve`].
 
 use std::io;
 use std::path::Path;
@@ -10,11 +10,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use daemon::replace::{Readers, replace};
-use quinn::{Endpoint, EndpointConfig, Incoming, TokioRuntime, VarInt};
+use quinn::{Endpoint, EndpointConfig, Incoming, TokioRuntime};
 use ring::rand::{SecureRandom, SystemRandom};
 use tokio::sync::{Semaphore, mpsc};
-use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::task::{JoinSet, spawn_blocking};
+use tokio::time::{interval, timeout};
 use tunnel::End;
 use tunnel::shell::congestion::Mask;
 use tunnel::shell::greeting::{self, GreetingError};
@@ -28,6 +28,7 @@ use tunnel::wire::Welcome;
 use super::boxes::{Boxes, BoxesError};
 use super::command_line::Serve;
 use super::firewall::{self, FirewallError};
+use super::guests::{Guests, show_out};
 use crate::addresses::{BoxNumber, Plan, ends};
 
 /// Longest inner packet: what a path of 1452-byte payloads carries whole.
@@ -38,9 +39,8 @@ const MOST_COMING: usize = 256;
 const MANY_COMING: usize = 32;
 /// Longest handshake.
 const PATIENCE: Duration = Duration::from_secs(10);
-
-/// What a box is told when it is not let in.
-const UNKNOWN_BOX: VarInt = VarInt::from_u32(1);
+/// How often is looked whether a box was removed.
+const LOOK: Duration = Duration::from_secs(5);
 
 /// Why the relay cannot serve.
 #[derive(Debug, thiserror::Error)]
@@ -114,7 +114,9 @@ pub async fn serve(state: &Path, settings: &Serve) -> Result<(), ServeError> {
         session: random()?,
         commands: handles.commands.clone(),
         coming: Semaphore::new(MOST_COMING),
+        guests: Guests::default(),
     });
+    tasks.spawn(Arc::clone(&door).show_out_removed());
     for address in &settings.listen {
         let listen = |source| ServeError::Listen { address: *address, source };
         let socket = socket::bind(*address, &Leash::default()).map_err(listen)?;
@@ -159,7 +161,10 @@ impl Directory for Inner {
     }
 
     fn admits(&self, id: PeerId, packet: &[u8]) -> bool {
-        ends(packet).is_some_and(|(from, _)| self.0.owner(from).map(peer) == Some(id))
+        // Boxes are strangers to each other, also where the firewall is somebody else's.
+        ends(packet).is_some_and(|(from, to)| {
+            self.0.owner(from).map(peer) == Some(id) && self.0.owner(to).is_none()
+        })
     }
 }
 
@@ -175,6 +180,7 @@ struct Door {
     session: u64,
     commands: mpsc::Sender<Command>,
     coming: Semaphore,
+    guests: Guests,
 }
 
 /// Why a connection was not let in.
@@ -223,6 +229,21 @@ impl Door {
         }
     }
 
+    /// Looks now and then who is still enrolled. While the folder cannot be read, everybody stays.
+    async fn show_out_removed(self: Arc<Self>) {
+        let mut look = interval(LOOK);
+        loop {
+            look.tick().await;
+            let boxes = self.boxes.clone();
+            let Ok(read) = spawn_blocking(move || boxes.keys()).await else { return };
+            match read.map(|known| self.guests.keep_only(&known)) {
+                Ok(0) => {}
+                Ok(gone) => tracing::info!("{gone} connections of boxes that were removed"),
+                Err(error) => tracing::warn!("who is enrolled cannot be read: {error}"),
+            }
+        }
+    }
+
     async fn let_in(&self, incoming: Incoming) -> Result<String, RefusedError> {
         let mask = Arc::new(Mask::default());
         let mut config = self.key.server()?;
@@ -231,7 +252,7 @@ impl Door {
         let key = PublicKey::of(&connection).ok_or(RefusedError::NoKey)?;
         let (hello, to) = greeting::hear(&connection).await?;
         let Some((name, number)) = self.boxes.admit(key, hello.token.as_ref())? else {
-            connection.close(UNKNOWN_BOX, b"this relay does not know the box: enroll it again");
+            show_out(&connection);
             return Err(RefusedError::Unknown(key));
         };
         let welcome = Welcome {
@@ -242,6 +263,7 @@ impl Door {
         };
         let (link, generation, session) = (hello.link, hello.generation, hello.session);
         let peer = peer(number);
+        self.guests.enter(key, connection.clone());
         let command = Command::Connected { peer, link, generation, session, connection, mask };
         // Before the welcome: the box's first datagrams find us ready. A pump that is gone takes
         // this task with it.
@@ -256,3 +278,6 @@ fn random() -> Result<u64, ServeError> {
     SystemRandom::new().fill(&mut bytes).map_err(|_| ServeError::Random)?;
     Ok(u64::from_be_bytes(bytes))
 }
+
+#[cfg(test)]
+mod tests;
