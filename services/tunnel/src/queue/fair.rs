@@ -98,7 +98,7 @@ impl FairQueue {
             bucket.credit = QUANTUM;
             self.new.push_back(index);
         }
-        if self.bytes > MOST_BYTES || self.packets > MOST_PACKETS {
+        while self.bytes > MOST_BYTES || self.packets > MOST_PACKETS {
             self.trim();
         }
     }
@@ -282,6 +282,21 @@ mod tests {
         }
         assert!(queue.bytes() <= MOST_BYTES && queue.shed() > 0);
         assert!((0..3).any(|_| queue.pop(now).unwrap().flow == 2), "the call is still there");
+    }
+
+    #[test]
+    fn no_mix_of_flows_is_longer_than_the_bound() {
+        let (mut queue, now) = (FairQueue::default(), Instant::from_secs(1));
+        // Each flow's oldest packet is tiny: dropping it alone makes no room for a large one.
+        let large = MOST_BYTES / BUCKETS - 3 * Header::LENGTH;
+        for flow in 0..BUCKETS as u64 {
+            queue.push(packet(flow, 1, 2 * flow, now));
+            queue.push(packet(flow, large, 2 * flow + 1, now));
+        }
+        for session in 0..100 {
+            queue.push(packet(session * 7, 9_000, 10_000 + session, now));
+            assert!(queue.bytes() <= MOST_BYTES, "{} bytes wait", queue.bytes());
+        }
     }
 
     #[test]
