@@ -88,6 +88,50 @@ mod tests {
         split(packet).map(|part| part.freeze().slice(Header::LENGTH..))
     }
 
+    #[test]
+    fn halves_of_different_packets_are_not_put_together() {
+        let (mut reassembly, packet) = (Reassembly::default(), [7; 100]);
+        let [first, second] = bodies(&packet);
+        assert!(reassembly.handle_part(1, &first).is_none());
+        assert!(reassembly.handle_part(2, &second).is_none(), "of another number");
+        assert!(reassembly.handle_part(1, &bodies(&[7; 101])[1]).is_none(), "of another length");
+        assert!(reassembly.handle_part(1, &second).is_some(), "the first half still waits");
+    }
+
+    #[test]
+    fn a_part_that_does_not_fit_its_packet_is_refused() {
+        let mut reassembly = Reassembly::default();
+        let part = |half: u8, whole: u16, length: usize| {
+            let [high, low] = whole.to_be_bytes();
+            Bytes::from([&[half, high, low][..], &vec![0; length]].concat())
+        };
+        let longest = u16::try_from(LONGEST_PACKET).unwrap();
+        for wrong in [
+            part(2, 10, 5),
+            part(0, 10, 4),
+            part(1, 11, 6),
+            part(0, 0, 0),
+            part(0, 1, 1),
+            part(0, longest + 1, LONGEST_PACKET / 2 + 1),
+        ] {
+            assert!(reassembly.handle_part(1, &wrong).is_none());
+            assert!(reassembly.waiting.is_empty(), "{wrong:?}");
+        }
+        reassembly.handle_part(1, &part(0, longest, LONGEST_PACKET / 2));
+        reassembly.handle_part(2, &part(1, 2, 1));
+        assert_eq!(reassembly.waiting.len(), 2);
+    }
+
+    #[test]
+    fn the_oldest_half_is_forgotten_and_no_more() {
+        let (mut reassembly, [first, second]) = (Reassembly::default(), bodies(&[7; 100]));
+        for session in 0..=MOST_WAITING as u64 {
+            reassembly.handle_part(session, &first);
+        }
+        assert!(reassembly.handle_part(1, &second).is_some());
+        assert!(reassembly.handle_part(0, &second).is_none());
+    }
+
     proptest! {
         #[test]
         fn halves_make_the_whole_in_either_order(

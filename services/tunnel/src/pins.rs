@@ -99,6 +99,42 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_flow_rests_before_it_may_move_and_is_forgotten_when_it_stops() {
+        let mut pins = Pins::default();
+        let (one, start) = (LinkId::new(1).unwrap(), Instant::from_secs(10));
+        let flow = 7 << 16;
+        assert!(pins.may_move(flow, start), "it is nowhere yet");
+        pins.pin(flow, one, start);
+        assert!(!pins.may_move(flow, start) && !pins.may_move(flow, start + REST));
+        assert!(pins.may_move(flow, start + REST + Duration::from_millis(1)));
+        assert_eq!(pins.find(flow, start + FORGET), Some(one));
+        assert_eq!(pins.find(flow, start + 2 * FORGET), Some(one), "it was seen in between");
+        let late = start + 3 * FORGET + Duration::from_millis(1);
+        assert_eq!(pins.find(flow, late), None);
+        assert_eq!(pins.find(8 << 16, start), None, "another flow");
+    }
+
+    #[test]
+    fn a_flow_that_has_stopped_is_not_missed_when_another_takes_its_place() {
+        let mut pins = Pins::default();
+        let [one, two] = [1, 2].map(|number| LinkId::new(number).unwrap());
+        let start = Instant::from_secs(10);
+        pins.pin(7 << 16, one, start);
+        let later = start + RUNNING;
+        pins.count(later);
+        assert_eq!(pins.running(one), 0, "it has stopped");
+        pins.pin(8 << 16, one, later);
+        pins.pin(7 << 16, two, later);
+        assert_eq!((pins.running(one), pins.running(two)), (1, 1));
+        // Not counted again so soon.
+        pins.count(later + COUNT_INTERVAL / 2);
+        pins.pin(8 << 16, two, later + RUNNING);
+        assert_eq!((pins.running(one), pins.running(two)), (1, 2));
+        pins.count(later + RUNNING);
+        assert_eq!((pins.running(one), pins.running(two)), (0, 1));
+    }
+
+    #[test]
     fn flows_are_counted_where_they_run() {
         let mut pins = Pins::default();
         let (one, two) = (LinkId::new(1).unwrap(), LinkId::new(2).unwrap());

@@ -19,3 +19,16 @@ impl Window {
         self.opens <= now && now < self.closes
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_window_has_its_first_instant_and_not_its_last() {
+        let at = Instant::from_micros;
+        let window = Window { opens: at(100), closes: at(200) };
+        let inside = [99, 100, 150, 199, 200].map(|micros| window.contains(at(micros)));
+        assert_eq!(inside, [false, true, true, true, false]);
+    }
+}

@@ -210,23 +210,27 @@ mod tests {
         let unheard = Evidence { heard: false, ..seen(0, 0) };
         let table = [
             (Up, seen(0, 0), Up, None),
+            (Up, seen(60, 60), Up, None),
             (Up, seen(61, 0), Suspect, Some(Why::Silent)),
+            (Up, seen(61, 61), Suspect, Some(Why::Silent)),
+            (Up, seen(150, 0), Suspect, Some(Why::Silent)),
             (Up, seen(0, 61), Suspect, Some(Why::NoProgress)),
             (Up, seen(151, 0), Down, Some(Why::Silent)),
             (Up, gone, Down, Some(Why::Closed)),
             (Up, pulled, Down, Some(Why::NoCarrier)),
-            (Suspect, seen(40, 0), Suspect, None),
+            (Suspect, seen(31, 0), Suspect, None),
+            (Suspect, seen(0, 150), Suspect, None),
             (Suspect, seen(30, 0), Up, Some(Why::Heard)),
             (Suspect, seen(0, 151), Down, Some(Why::NoProgress)),
             (Suspect, gone, Down, Some(Why::Closed)),
             (Suspect, pulled, Down, Some(Why::NoCarrier)),
             (Down, seen(61, 0), Down, None),
-            (Down, seen(0, 0), Probation, Some(Why::Heard)),
+            (Down, seen(60, 60), Probation, Some(Why::Heard)),
             (Down, gone, Down, None),
             (Down, pulled, Down, None),
             (Down, unheard, Down, None),
             (Probation, seen(0, 0), Probation, None),
-            (Probation, seen(61, 0), Probation, None),
+            (Probation, seen(150, 150), Probation, None),
             (Probation, seen(0, 151), Down, Some(Why::NoProgress)),
             (Probation, gone, Down, Some(Why::Closed)),
             (Probation, pulled, Down, Some(Why::NoCarrier)),
@@ -251,6 +255,53 @@ mod tests {
     fn a_path_that_was_never_at_fault_is_trusted_at_once() {
         let (state, why) = after(health(State::Down, false), &seen(0, 0), 0);
         assert_eq!((state, why), (State::Up, Some(Why::Connected)));
+    }
+
+    #[test]
+    fn a_probation_begins_again_only_when_it_was_not_clean() {
+        let at = |ms: u32| Instant::from_secs(100) + ms * MS;
+        let mut path = health(State::Probation, true);
+        path.judge(&seen(60, 60), at(900));
+        assert_eq!(path.judge(&seen(0, 0), at(999)), None);
+        assert_eq!(path.judge(&seen(0, 0), at(1_000)), Some(Why::Clean));
+        assert_eq!(path.since(), at(1_000));
+    }
+
+    #[test]
+    fn a_suspicion_that_passes_leaves_the_path_as_old_as_it_is() {
+        let at = |ms: u32| Instant::from_secs(100) + ms * MS;
+        let mut path = health(State::Up, true);
+        path.judge(&seen(70, 0), at(500));
+        path.judge(&seen(0, 0), at(600));
+        assert_eq!((path.state(), path.since()), (State::Up, at(0)));
+        path.judge(&seen(200, 0), at(700));
+        assert_eq!((path.state(), path.since()), (State::Down, at(700)));
+    }
+
+    #[test]
+    fn only_a_fault_soon_after_another_doubles_the_hold() {
+        let start = Instant::from_secs(100);
+        let hold = |faulted: bool, age: Duration| {
+            let mut path = health(State::Up, faulted);
+            path.judge(&seen(200, 0), start + age);
+            path.hold()
+        };
+        assert_eq!(hold(false, MS), FIRST_HOLD, "its first");
+        assert_eq!(hold(true, FLAP), FIRST_HOLD, "long after");
+        assert_eq!(hold(true, FLAP - MS), 2 * FIRST_HOLD);
+    }
+
+    #[test]
+    fn only_a_long_time_without_a_fault_is_forgiven() {
+        let start = Instant::from_secs(100);
+        let hold = |state: State, age: Duration| {
+            let mut path = Health { hold: 8 * FIRST_HOLD, ..health(state, true) };
+            path.judge(&seen(if state == State::Up { 70 } else { 0 }, 0), start + age);
+            path.hold()
+        };
+        assert_eq!(hold(State::Up, FORGIVEN), 8 * FIRST_HOLD);
+        assert_eq!(hold(State::Up, FORGIVEN + MS), FIRST_HOLD);
+        assert_eq!(hold(State::Suspect, FORGIVEN + MS), 8 * FIRST_HOLD, "it is not up yet");
     }
 
     #[test]

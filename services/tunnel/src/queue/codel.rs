@@ -109,6 +109,34 @@ mod tests {
         assert!(first >= 5 && second > 2 * first, "{first} in the first half, {second} in all");
     }
 
+    /// Judges packets 10 ms apart from `from` on, of which each has waited for `sojourn`.
+    fn shed_at(codel: &mut Codel, from: Instant, count: u32, sojourn: Duration) -> Vec<u32> {
+        let shed =
+            |step: &u32| codel.judge(sojourn, false, from + *step * 10 * MS) == Verdict::Shed;
+        (0..count).filter(shed).collect()
+    }
+
+    #[test]
+    fn the_pace_is_that_of_the_standard() {
+        // The first after 100 ms, then after 100, 71, 58, 50 … ms (RFC 8289, section 4.3).
+        let mut codel = Codel::default();
+        let shed = shed_at(&mut codel, Instant::from_secs(1), 60, TARGET);
+        assert_eq!(shed, [10, 20, 28, 33, 38, 43, 47, 51, 54, 58]);
+    }
+
+    #[test]
+    fn a_queue_that_fills_again_soon_is_shed_at_the_pace_it_was_left_at() {
+        let again = |pause: Duration| {
+            let (mut codel, start) = (Codel::default(), Instant::from_secs(1));
+            let shed = shed_at(&mut codel, start, 60, 50 * MS);
+            assert_eq!(shed.len(), 10);
+            assert_eq!(codel.judge(Duration::ZERO, false, start + 600 * MS), Verdict::Send);
+            shed_at(&mut codel, start + 600 * MS + pause, 40, 50 * MS).len()
+        };
+        let (soon, late) = (again(20 * MS), again(2_000 * MS));
+        assert!(soon > late + 3, "{soon} soon after, {late} much later");
+    }
+
     #[test]
     fn the_last_packet_always_goes() {
         let mut codel = Codel::default();
