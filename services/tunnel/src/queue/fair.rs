@@ -285,6 +285,45 @@ mod tests {
     }
 
     #[test]
+    fn a_flow_that_always_seems_new_does_not_starve_a_download() {
+        let (mut queue, now) = (FairQueue::default(), Instant::from_secs(1));
+        for session in 0..100 {
+            queue.push(packet(1, 1_380, session, now));
+        }
+        let mut served = [0; 3];
+        for session in 0..60 {
+            if queue.packets() < 101 - served[1] {
+                queue.push(packet(2, 1_380, session, now));
+            }
+            served[usize::try_from(queue.pop(now).unwrap().flow).unwrap()] += 1;
+        }
+        assert!(served[1] >= 25, "{served:?}");
+        while queue.pop(now).is_some() {}
+        assert_eq!((queue.packets(), queue.bytes()), (0, 0));
+        assert!(queue.is_empty());
+    }
+
+    #[test]
+    fn a_queue_is_full_at_its_bounds_and_not_before() {
+        let now = Instant::from_secs(1);
+        let fill = |count: usize, length: usize| {
+            let mut queue = FairQueue::default();
+            for session in 0..count as u64 {
+                queue.push(packet(1, length, session, now));
+            }
+            queue
+        };
+        let mut tiny = fill(MOST_PACKETS, 1);
+        assert_eq!((tiny.packets(), tiny.shed()), (MOST_PACKETS, 0));
+        tiny.push(packet(1, 1, 0, now));
+        assert!(tiny.packets() <= MOST_PACKETS && tiny.shed() > 0);
+        let mut large = fill(MOST_BYTES / 4_096, 4_096 - Header::LENGTH);
+        assert_eq!((large.bytes(), large.shed()), (MOST_BYTES, 0));
+        large.push(packet(1, 1, 0, now));
+        assert!(large.bytes() <= MOST_BYTES && large.shed() > 0);
+    }
+
+    #[test]
     fn no_mix_of_flows_is_longer_than_the_bound() {
         let (mut queue, now) = (FairQueue::default(), Instant::from_secs(1));
         // Each flow's oldest packet is tiny: dropping it alone makes no room for a large one.
