@@ -304,6 +304,21 @@ mod tests {
     }
 
     #[test]
+    fn a_flow_just_served_is_not_new_again_at_once() {
+        let (mut queue, now) = (FairQueue::default(), Instant::from_secs(1));
+        for session in 0..10 {
+            queue.push(packet(1, if session < 2 { 1_380 } else { 100 }, session, now));
+        }
+        let mut next = || queue.pop(now).unwrap().flow;
+        assert_eq!([next(), next()], [1, 1], "it has used up its first turn");
+        queue.push(packet(2, 100, 10, now));
+        let mut next = || queue.pop(now).unwrap().flow;
+        assert_eq!([next(), next()], [2, 1]);
+        queue.push(packet(2, 100, 11, now));
+        assert_eq!(queue.pop(now).unwrap().flow, 1, "the download's turn is not over");
+    }
+
+    #[test]
     fn a_queue_is_full_at_its_bounds_and_not_before() {
         let now = Instant::from_secs(1);
         let fill = |count: usize, length: usize| {
