@@ -21,6 +21,8 @@ pub(crate) enum Verb {
     Test(Test),
     /// Build an image into target/image/<board>-<variant>/.
     Image(Image),
+    /// Build the tunnel's far end, one static file, and its unit into target/relay/.
+    Relay,
     /// Build the same image twice in different surroundings and compare every byte.
     Repro(Repro),
     /// Check that recipes/*.lock covers the package sets; with --update, resolve them anew.

@@ -5,6 +5,7 @@ mod flash;
 mod image;
 mod output;
 mod packages;
+mod relay;
 mod repro;
 mod settings;
 mod test;
@@ -44,6 +45,7 @@ fn run(verb: Verb) -> Result<ExitCode> {
         Verb::Up(up) => return up::run(&places, &up),
         Verb::Test(test) => test::run(&places, &test)?,
         Verb::Image(image) => image::run(&places, &image)?,
+        Verb::Relay => relay::run(&places)?,
         Verb::Repro(repro) => repro::run(&places, &repro)?,
         Verb::Lock { update: true } => {
             for line in packages::lock::update(&places)? {

@@ -50,12 +50,31 @@ struct Toolchain {
 /// The pinned toolchain is not installed, a crate cannot be downloaded, or the compiler fails; its
 /// own messages are on the terminal then.
 pub(crate) fn compile(places: &Places, tools: &ToolsRoot, crates: &[&str]) -> Result<PathBuf> {
+    let packages = crates.iter().flat_map(|name| ["--package", name]);
+    let words: Vec<&str> = std::iter::once("build").chain(packages).collect();
+    cargo(places, tools, &words, &crates.join(", "))
+}
+
+/// Compiles the program `name` into one file that runs on any Linux, and returns where it is.
+///
+/// What it is made of is compiled as for the image; only the last step differs.
+///
+/// # Errors
+/// As [`compile`].
+pub(crate) fn compile_static(places: &Places, tools: &ToolsRoot, name: &str) -> Result<PathBuf> {
+    let words =
+        ["rustc", "--package", name, "--bin", name, "--", "-C", "target-feature=+crt-static"];
+    Ok(cargo(places, tools, &words, name)?.join(name))
+}
+
+/// Runs cargo inside, and returns the folder of what it made.
+fn cargo(places: &Places, tools: &ToolsRoot, words: &[&str], what: &str) -> Result<PathBuf> {
     let toolchain = toolchain(&places.workspace)?;
     let registry = fetch(&places.workspace)?;
     let target = places.workspace.join("target/services");
     std::fs::create_dir_all(&target)
         .with_context(|| format!("cannot make {}", target.display()))?;
-    let _step = output::step(format!("compiling {}", crates.join(", ")));
+    let _step = output::step(format!("compiling {what}"));
     let mut command = tools
         .enter()
         .bind_read_only(&toolchain, "/toolchain")
@@ -68,16 +87,14 @@ pub(crate) fn compile(places: &Places, tools: &ToolsRoot, crates: &[&str]) -> Re
         .environment("CARGO_ENCODED_RUSTFLAGS", FLAGS.join("\x1f"))
         .working_directory("/src")
         .command("/toolchain/bin/cargo");
-    command.args(["build", "--locked", "--offline", "--target-dir", "/target"]);
+    let (verb, rest) = words.split_first().context("cargo needs a verb")?;
+    command.args([verb, "--locked", "--offline", "--target-dir", "/target"]);
     // A person watches the minutes go by; a log only wants to know what went wrong.
     if !std::io::stderr().is_terminal() {
         command.arg("--quiet");
     }
-    command.args(["--profile", PROFILE, "--target", TARGET]);
-    for name in crates {
-        command.args(["--package", name]);
-    }
-    ensure!(command.status()?.success(), "compiling {} failed", crates.join(", "));
+    command.args(["--profile", PROFILE, "--target", TARGET]).args(rest);
+    ensure!(command.status()?.success(), "compiling {what} failed");
     Ok(target.join(TARGET).join(PROFILE))
 }
 

@@ -19,7 +19,7 @@ use anyhow::{Context, Result};
 use crate::packages::lock::{Lock, LockFile};
 use crate::packages::{self, Drift, LockedPackage, Places, Sha256Hex, Which};
 
-pub(crate) use self::compile::compile;
+pub(crate) use self::compile::{compile, compile_static};
 pub(crate) use self::enter::Enter;
 
 /// Raised when trees made by older code must not be used any more.
