@@ -5,6 +5,7 @@ pub mod emulator;
 pub mod house;
 pub mod machine;
 pub mod meter;
+pub mod relay;
 pub mod up;
 pub mod wait;
 pub mod world;

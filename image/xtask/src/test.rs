@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail, ensure};
 use crate::command_line::{Repro, Test, Tier, Which};
 use crate::output::{say, spoken, step, warn};
 use crate::packages::{self, Places};
-use crate::{image, repro, tidy, tools_root, world};
+use crate::{image, relay, repro, tidy, tools_root, world};
 
 /// What the boot tests boot.
 const IMAGES: [(&str, &str); 3] =
@@ -102,6 +102,7 @@ fn qemu(places: &Places) -> Result<()> {
     for (board, variant) in IMAGES {
         image::build(places, board, variant)?;
     }
+    relay::build(places)?;
     in_tools_root(places, "a machine without a system", &qemu_test("boot_machine"), &ONE_BY_ONE)?;
     in_tools_root(places, "the image in QEMU", &qemu_test("boot"), &ONE_BY_ONE)?;
     let which = Which { board: "qemu-x86_64".into(), variant: "gateway".into() };
@@ -127,6 +128,7 @@ fn in_tools_root(places: &Places, what: &str, which: &[&str], options: &[&str]) 
         .args(options)
         .env("CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER", runner)
         .env("PORCHLIGHT_IMAGES", places.workspace.join("target/image"))
+        .env("PORCHLIGHT_RELAY", relay::program(places))
         .current_dir(&places.workspace)
         .status()
         .context("cannot run cargo")?;

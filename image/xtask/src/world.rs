@@ -46,7 +46,7 @@ pub(crate) fn command(places: &Places, tools: &ToolsRoot, program: &OsStr) -> Co
     if std::fs::create_dir_all(&scratch).is_ok() {
         enter = enter.bind(&scratch, "/var/tmp");
     }
-    for name in ["RUST_BACKTRACE", "PROPTEST_CASES", "PORCHLIGHT_IMAGES"] {
+    for name in ["RUST_BACKTRACE", "PROPTEST_CASES", "PORCHLIGHT_IMAGES", "PORCHLIGHT_RELAY"] {
         if let Some(value) = std::env::var_os(name) {
             enter = enter.environment(name, value);
         }

@@ -3,6 +3,8 @@
 //! Needs the tools root and built images; `cargo xtask test --tier qemu` provides both. Emulation
 //! is slow and the host has few processors, so boots run one after another whatever the test runner
 //! wants, and deadlines are generous: they end a wait in vain, they do not judge.
+mod relay;
+
 use anyhow::{Context, Result, ensure};
 use qemu_tests::house::{House, INTERNET_PAGE};
 use qemu_tests::machine::accelerator::{self, Accelerator};
