@@ -31,7 +31,19 @@ pub(crate) enum Task {
         #[arg(required = true, num_args = 1..=8)]
         line: Vec<String>,
     },
+    /// Have the network manager announce the prefix that 'wan run' has from the relay
+    Announce {
+        /// What 'wan run' says
+        #[arg(long, value_name = "FILE", default_value = "/run/wan/lan-prefix")]
+        wanted: PathBuf,
+        /// What the network manager reads
+        #[arg(value_name = "DROP-IN", default_value = DROP_IN)]
+        drop_in: PathBuf,
+    },
 }
+
+/// Beside the LAN's own settings, until the box is switched off.
+const DROP_IN: &str = "/run/systemd/network/20-lan.network.d/50-relay.conf";
 
 const AFTER: &str = "\
 Examples:

@@ -10,6 +10,7 @@
 //! - [`resolvers`]: the servers of names that the leases came with.
 //! - [`caps`]: bytes in the billing month.
 //! - [`dish`]: what a dish says of itself, and what that means for its uplink.
+//! - [`lan_prefix`]: the house's IPv6 prefix, as the network manager is told.
 //! - [`measured`], [`availability`], [`decisions`]: what is remembered for the owner.
 //! - [`status`]: what is told of all that; [`metrics`]: the same as numbers;
 //!   [`tunnel_words`]: the tunnel's paths in words.
@@ -22,6 +23,7 @@ pub mod decisions;
 pub mod direct;
 pub mod dish;
 pub mod gateway;
+pub mod lan_prefix;
 pub mod links;
 pub mod measured;
 pub mod metrics;

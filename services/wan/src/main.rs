@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use command_line::{CommandLine, Task};
 use daemon::settings::SettingsError;
+use wan::shell::announce::{AnnounceError, announce};
 use wan::shell::join::{JoinError, join};
 use wan::shell::run::RunError;
 use wan::shell::settings::Settings;
@@ -22,6 +23,8 @@ enum WanError {
     Run(#[from] RunError),
     #[error(transparent)]
     Join(#[from] JoinError),
+    #[error(transparent)]
+    Announce(#[from] AnnounceError),
 }
 
 fn main() -> ExitCode {
@@ -39,7 +42,7 @@ fn main() -> ExitCode {
     tracing::error!("wan cannot go on: {error}");
     match error {
         WanError::Settings(_) => ExitCode::from(daemon::BAD_SETTINGS),
-        WanError::Runtime(_) | WanError::Run(_) | WanError::Join(_) => ExitCode::FAILURE,
+        _ => ExitCode::FAILURE,
     }
 }
 
@@ -49,6 +52,9 @@ fn perform(task: Task) -> Result<(), WanError> {
             let settings = Settings::load(&settings)?;
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             Ok(runtime.block_on(wan::shell::run::run(settings))?)
+        }
+        Task::Announce { wanted, drop_in } => {
+            Ok(announce(&wanted, &drop_in, daemon::clock::now())?)
         }
         Task::Join { state, line } => Ok(join(&state, &line.join(" "))?),
     }

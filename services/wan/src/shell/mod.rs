@@ -1,5 +1,6 @@
 //! Everything of `wan` that touches the world: the kernel, files, the bus, sockets, the clock.
 
+pub mod announce;
 pub mod bus;
 mod clock;
 mod conntrack;
