@@ -57,6 +57,15 @@ impl Tun {
         })
     }
 
+    /// From now on the device stays when the program ends, with its addresses, its routes and the
+    /// connections that are translated to its address; [`Self::open`] takes it again.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn outlive(&self) -> io::Result<()> {
+        self.device.persist()
+    }
+
     /// Waits for packets and hands each to `take`, with [`Header::LENGTH`] bytes of room before
     /// it. Safe to cancel.
     ///

@@ -53,7 +53,9 @@ pub fn announce(wanted: &Path, drop_in: &Path, now: Instant) -> Result<(), Annou
     let mut announcement = Announcement::read(&String::from_utf8_lossy(&before));
     announcement.handle_wanted(said(wanted)?, now);
     match announcement.drop_in() {
-        Some(text) if text.as_bytes() != before => replace(drop_in, text.as_bytes(), Readers::Everybody)?,
+        Some(text) if text.as_bytes() != before => {
+            replace(drop_in, text.as_bytes(), Readers::Everybody)?
+        }
         None if drop_in.exists() => {
             let file = drop_in.to_owned();
             fs::remove_file(drop_in).map_err(|source| AnnounceError::Read { file, source })?;

@@ -7,14 +7,15 @@
 //! tries again: without the tunnel the house is online as it was without a relay.
 
 use std::collections::BTreeMap;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Read};
-use std::path::{Path, PathBuf};
+use std::net::Ipv6Addr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use daemon::clock;
-use daemon::replace::{Readers, replace};
+use daemon::replace::{Readers, ReplaceError, replace};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
@@ -22,7 +23,7 @@ use tokio::time::{interval, sleep};
 use tunnel::shell::dial::{Dialler, Wish};
 use tunnel::shell::enrolment::Enrolment;
 use tunnel::shell::keys::{KeyError, SecretKey};
-use tunnel::shell::pump::{Command, Directory, Handles, PeerId, PeerView, Pump};
+use tunnel::shell::pump::{Command, Directory, Handles, PeerId, Pump};
 use tunnel::shell::socket::Leash;
 use tunnel::shell::tun::Tun;
 use tunnel::wire::Welcome;
@@ -35,9 +36,10 @@ use super::sky::Sky;
 use super::tunnel_device::{DeviceError, TunnelDevice};
 use crate::direct::health::Health;
 use crate::gateway::PathReport;
+use crate::lan_prefix::LanPrefix;
 use crate::status::Status;
 use crate::tunnel_words;
-use crate::uplink::{Happening, Mark, Policy, Uplink, UplinkEvent};
+use crate::uplink::{Device, Happening, Mark, Policy, Uplink, UplinkEvent};
 
 /// The tunnel's device; the firewall knows it by this name.
 pub(super) const DEVICE: &str = "tunnel0";
@@ -67,17 +69,75 @@ enum NearEndError {
     Pump(io::Result<()>),
 }
 
+/// What is read and written.
+pub(super) struct Files {
+    /// The folder of the relay's line and our key.
+    pub(super) state: PathBuf,
+    /// Which IPv6 prefix the house has from its relay, if somebody wants to know.
+    pub(super) lan_prefix: Option<PathBuf>,
+    /// What a predecessor that was killed left behind: the device, through which the house goes out
+    /// until it is known whether the tunnel carries. A single packet by another way would end the
+    /// connections that are translated to its address.
+    pub(super) left_behind: Option<Device>,
+}
+
+impl Files {
+    /// What there is when we start.
+    pub(super) async fn find(state: PathBuf, lan_prefix: Option<PathBuf>) -> Self {
+        let mut left_behind = None;
+        if join::read(&state).is_some_and(|line| line.parse::<Enrolment>().is_ok()) {
+            left_behind = TunnelDevice::find(DEVICE).await.ok().map(|found| found.device());
+        }
+        Self { state, lan_prefix, left_behind }
+    }
+
+    /// Says that the house has this prefix, or none. One that the internet does not route is none:
+    /// the house has such a prefix of its own.
+    fn tell_prefix(&self, prefix: Option<Ipv6Addr>) {
+        let Some(file) = &self.lan_prefix else { return };
+        let prefix = prefix.and_then(|prefix| LanPrefix::try_new(prefix).ok());
+        let line = prefix.filter(|prefix| prefix.is_global()).map(|prefix| format!("{prefix}\n"));
+        if fs::read_to_string(file).ok() == line {
+            return;
+        }
+        let told = match &line {
+            Some(line) => replace(file, line.as_bytes(), Readers::Everybody),
+            None => {
+                let failed = |source| ReplaceError::Write { file: file.to_owned(), source };
+                fs::remove_file(file).map_err(failed)
+            }
+        };
+        if let Err(error) = told {
+            tracing::warn!("the LAN's prefix: {error}");
+        }
+    }
+}
+
 /// Carries the house through the relay whose line is in the folder `state`, whenever there is one.
-pub(super) async fn keep(mut junction: Junction, state: PathBuf, uplinks: Vec<Uplink>) {
+pub(super) async fn keep(mut junction: Junction, files: Files, uplinks: Vec<Uplink>) {
+    let mut left_behind = files.left_behind.is_some();
+    let state = &files.state;
     let mut refused = String::new();
     loop {
-        let line = join::read(&state);
+        let line = join::read(state);
         match line.as_deref().map(str::parse::<Enrolment>) {
-            None => sleep(LOOK).await,
+            None => {
+                // Without a relay the house has no prefix of it.
+                files.tell_prefix(None);
+                sleep(LOOK).await;
+            }
             Some(Ok(relay)) => {
                 let at = relay.addresses.join(" or ");
                 tracing::info!("the house goes out through the relay at {at}");
-                let ended = serve(&mut junction, &state, &uplinks, &relay).await;
+                let ended = serve(
+                    &mut junction,
+                    &files,
+                    &uplinks,
+                    &relay,
+                    std::mem::take(&mut left_behind),
+                )
+                .await;
+                take_away().await;
                 if let Err(error) = ended {
                     tracing::error!("the tunnel: {error}");
                     withdraw(&junction, &uplinks).await;
@@ -107,6 +167,16 @@ async fn withdraw(junction: &Junction, uplinks: &[Uplink]) {
     }
 }
 
+/// Takes the device away, which would outlive us: the house goes out by the uplinks at once, and
+/// nobody takes it for what a killed one left.
+pub(super) async fn take_away() {
+    if let Ok(device) = TunnelDevice::find(DEVICE).await
+        && let Err(error) = device.remove().await
+    {
+        tracing::warn!("{error}");
+    }
+}
+
 /// All packets are for the relay, and the relay may send us any.
 struct OneRelay;
 
@@ -123,19 +193,26 @@ impl Directory for OneRelay {
 /// Runs until the line changes.
 async fn serve(
     junction: &mut Junction,
-    state: &Path,
+    files: &Files,
     uplinks: &[Uplink],
     relay: &Enrolment,
+    left_behind: bool,
 ) -> Result<(), NearEndError> {
+    let state = &files.state;
     let key = SecretKey::load_or_make(&state.join("wan.key"), |file, bytes| {
         replace(file, bytes, Readers::Nobody)
     });
     let key = Arc::new(key?);
     let tun = Tun::open(DEVICE, &[], INNER_MTU).map_err(NearEndError::Tun)?;
+    // Killed, we leave the house its way out: the next of us is there within seconds.
+    tun.outlive().map_err(NearEndError::Tun)?;
     let device = TunnelDevice::find(DEVICE).await?;
     let hash_key = random().map_err(NearEndError::Random)?;
     let (pump, handles) = Pump::new(End::House, hash_key, clock::now, OneRelay, tun);
     let mut near = NearEnd::start(uplinks, relay, &key, handles, device)?;
+    if left_behind {
+        (near.settled, near.carries) = (true, Some(true));
+    }
     let status = junction.status.borrow_and_update().clone();
     near.look_at_status(&status).await;
     let pump = pump.run();
@@ -154,7 +231,7 @@ async fn serve(
                 near.look_at_status(&status).await;
             }
             Some(notice) = near.handles.notices.recv() => near.note(&notice.event).await,
-            Ok(()) = near.welcomes.changed() => near.settle_in().await?,
+            Ok(()) = near.welcomes.changed() => near.settle_in(files).await?,
             Ok(()) = near.handles.views.changed() => {}
             _ = look.tick() => {
                 let now = join::read(state).and_then(|line| line.parse().ok());
@@ -305,10 +382,11 @@ impl NearEnd {
     }
 
     /// The relay told which addresses are ours inside.
-    async fn settle_in(&mut self) -> Result<(), NearEndError> {
+    async fn settle_in(&mut self, files: &Files) -> Result<(), NearEndError> {
         let welcome = self.welcomes.borrow_and_update().clone();
         if let Some(welcome) = welcome {
             self.device.put_addresses(welcome.inner_v4, welcome.inner_v6).await?;
+            files.tell_prefix(welcome.inner_v6);
             self.settled = true;
         }
         Ok(())
@@ -330,12 +408,12 @@ impl NearEnd {
     async fn report(&mut self, reports: &mpsc::Sender<Report>) {
         let now = clock::now();
         let view = self.handles.views.borrow().first().cloned();
-        let Some(view) = view else { return };
+        let paths = view.map(|view| view.paths).unwrap_or_default();
         let again = now.saturating_since(self.reported_at) >= REPORT_EVERY;
         if again {
             self.reported_at = now;
         }
-        for path in &view.paths {
+        for path in &paths {
             let Some(line) = self.lines.get_mut(&path.link) else { continue };
             let report = PathReport {
                 link: path.link,
@@ -350,16 +428,11 @@ impl NearEnd {
                 let _ = reports.send(Report::Path(report)).await;
             }
         }
-        self.report_tunnel(&view, now, reports).await;
+        let alive = paths.iter().any(|path| path.connected && path.state != State::Down);
+        self.report_tunnel(alive, now, reports).await;
     }
 
-    async fn report_tunnel(
-        &mut self,
-        view: &PeerView,
-        now: Instant,
-        reports: &mpsc::Sender<Report>,
-    ) {
-        let alive = view.paths.iter().any(|path| path.connected && path.state != State::Down);
+    async fn report_tunnel(&mut self, alive: bool, now: Instant, reports: &mpsc::Sender<Report>) {
         if alive && self.settled {
             self.carried_at = now;
         }

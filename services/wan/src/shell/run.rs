@@ -30,12 +30,13 @@ use zbus::Connection;
 use super::bus::{Change, Command, Published, Said};
 use super::dishes::Dishes;
 use super::junction::{Ends, Report, junction};
+use super::near_end::{self, Files};
 use super::netlink::{Heard, NewsSocket};
 use super::owner::Owner;
 use super::probes::{Asking, ask};
 use super::routes::Kernel;
 use super::settings::Settings;
-use super::{bus as served, conntrack, firewall, metrics, near_end, resolvers, store, translate};
+use super::{bus as served, conntrack, firewall, metrics, resolvers, store, translate};
 use crate::caps::Saved;
 use crate::direct::Action;
 use crate::direct::firewall::{Firewall, removal};
@@ -43,6 +44,7 @@ use crate::direct::probe::{Outcome, Probe, Targets};
 use crate::gateway::{Configuration, Gateway};
 use crate::links::News;
 use crate::resolvers::Resolvers;
+use crate::uplink::Device;
 
 /// How often the kernel's counters are read.
 const COUNT_EVERY: Duration = Duration::from_secs(2);
@@ -169,7 +171,8 @@ impl World {
             saved: store::load(&usage),
             boot: std::fs::read_to_string(BOOT_ID).unwrap_or_default().trim().to_owned(),
         };
-        let mut gateway = Gateway::new(configuration, clock::now());
+        let files = Files::find(settings.state.clone(), settings.lan.prefix).await;
+        let mut gateway = take_over(configuration, files.left_behind);
         look_first(&kernel, &mut gateway).await;
 
         let (published, said) = watch::channel(Arc::new(Said::of(&gateway)));
@@ -185,7 +188,7 @@ impl World {
             let listener = metrics::listen(path).map_err(failed("the socket for numbers"))?;
             tasks.spawn(metrics::serve(listener, plug.status.clone()));
         }
-        tasks.spawn(near_end::keep(plug, settings.state.clone(), uplinks.clone()));
+        tasks.spawn(near_end::keep(plug, files, uplinks.clone()));
         let mut connection = None;
         let (found, resolvers) = watch::channel(Vec::new());
         if settings.bus {
@@ -335,6 +338,7 @@ impl World {
                 tracing::warn!("a step was refused: {error}");
             }
         }
+        near_end::take_away().await;
         if let Err(error) = firewall::apply(&removal()).await {
             tracing::warn!("{error}");
         }
@@ -353,6 +357,13 @@ async fn look_first(kernel: &Kernel, gateway: &mut Gateway) {
             Err(_) => gateway.handle_unclear(clock::now()),
         }
     }
+}
+
+/// The machine, in a house that may still go out through what a predecessor left behind.
+fn take_over(configuration: Configuration, left_behind: Option<Device>) -> Gateway {
+    let mut gateway = Gateway::new(configuration, clock::now());
+    gateway.handle_tunnel(left_behind, clock::now());
+    gateway
 }
 
 /// Passes on what the kernel told.

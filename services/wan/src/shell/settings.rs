@@ -83,11 +83,13 @@ pub struct LanSettings {
     /// Its interface.
     #[serde(deserialize_with = "port")]
     pub device: PortName,
+    /// Where to say which IPv6 prefix the house has from its relay; nowhere, when it is not set.
+    pub prefix: Option<PathBuf>,
 }
 
 impl Default for LanSettings {
     fn default() -> Self {
-        Self { device: PortName::try_new("lan0").expect("a name") }
+        Self { device: PortName::try_new("lan0").expect("a name"), prefix: None }
     }
 }
 

@@ -7,6 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use futures_util::TryStreamExt;
 use rtnetlink::Handle;
+use rtnetlink::packet_route::address::AddressAttribute;
 use tokio::task::JoinHandle;
 
 use crate::uplink::Device;
@@ -60,7 +61,7 @@ impl TunnelDevice {
         Device(self.index)
     }
 
-    /// Gives it the addresses that the relay said are ours.
+    /// Gives it the addresses that the relay said are ours, and takes those of another relay away.
     ///
     /// # Errors
     /// [`DeviceError`].
@@ -69,13 +70,42 @@ impl TunnelDevice {
         v4: Ipv4Addr,
         v6: Option<Ipv6Addr>,
     ) -> Result<(), DeviceError> {
+        // The first address of the /64 that is routed to us is the box's own.
+        let v6 = v6.map(|prefix| Ipv6Addr::from_bits(prefix.to_bits() | 1));
+        self.keep_only(&[Some(v4.into()), v6.map(IpAddr::V6)]).await?;
         self.put(v4.into(), 32).await?;
-        if let Some(prefix) = v6 {
-            // The first address of the /64 that is routed to us is the box's own.
-            let own = Ipv6Addr::from_bits(prefix.to_bits() | 1);
+        if let Some(own) = v6 {
             self.put(own.into(), 128).await?;
         }
         Ok(())
+    }
+
+    async fn keep_only(&self, wanted: &[Option<IpAddr>]) -> Result<(), DeviceError> {
+        let refused = |source| DeviceError::Refused { what: String::from("addresses"), source };
+        let there = self.handle.address().get().set_link_index_filter(self.index).execute();
+        let there: Vec<_> = there.try_collect().await.map_err(refused)?;
+        for message in there {
+            let address = message.attributes.iter().find_map(|attribute| match attribute {
+                AddressAttribute::Address(address) => Some(*address),
+                _ => None,
+            });
+            let link_local =
+                matches!(address, Some(IpAddr::V6(address)) if address.is_unicast_link_local());
+            if !wanted.contains(&address) && !link_local {
+                self.handle.address().del(message).execute().await.map_err(refused)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes the device away, and its addresses and routes with it.
+    ///
+    /// # Errors
+    /// [`DeviceError`].
+    pub(super) async fn remove(self) -> Result<(), DeviceError> {
+        let removed = self.handle.link().del(self.index).execute().await;
+        let what = String::from("removal of the tunnel's device");
+        removed.map_err(|source| DeviceError::Refused { what, source })
     }
 
     async fn put(&self, address: IpAddr, length: u8) -> Result<(), DeviceError> {
