@@ -86,6 +86,7 @@ const CHAINS: &str = r#"
 
     chain translate {
         type nat hook postrouting priority srcnat; policy accept;
+        iifname "lan0" oifname "tunnel0" ip6 saddr 2000::/3 accept
         oifname "tunnel0" masquerade
     }
 "#;
