@@ -16,8 +16,8 @@ use qemu_tests::meter::shell::{
 };
 use qemu_tests::meter::{Gap, Survival};
 use qemu_tests::relay::Relay;
-use qemu_tests::world::{AddressFamily, METER_V4, Scenario, Uplink, VPS_V4, World};
-use std::net::IpAddr;
+use qemu_tests::world::{AddressFamily, METER_V4, Scenario, Uplink, VPS_ROUTED_V6, VPS_V4, World};
+use std::net::{IpAddr, Ipv6Addr};
 use std::ops::Range;
 use std::time::Duration;
 use units::Instant;
@@ -56,10 +56,13 @@ fn behind_a_relay_calls_and_connections_outlive_the_uplinks() -> Result<()> {
     let told = (|| {
         wait_carried(&mut house)?;
         tell(&shell(house.machine(), "porch wan")?);
+        let address = a_computer_has_an_address_of_the_relay(&mut house)?;
         starlinks_handovers_pass_unnoticed(&mut house)?;
-        a_silent_black_hole_is_survived(&mut house)?;
+        a_silent_black_hole_is_survived(&mut house, address)?;
         killed_it_comes_back(&mut house)?;
-        a_minute_without_any_uplink_ends_by_itself(&mut house)
+        a_minute_without_any_uplink_ends_by_itself(&mut house)?;
+        is_seen_as(house.world(), address).context("after all of it")?;
+        without_a_relay_its_address_is_used_no_more(&mut house, address)
     })();
     told.with_context(|| format!("{}relay:\n{}", house.explain(), relay.log_tail()))
 }
@@ -83,6 +86,48 @@ fn wait_carried(house: &mut House) -> Result<()> {
         let page = world.client().fetch(INTERNET_PAGE, ATTEMPT).ok()?;
         (page.from_ip == Some(IpAddr::V4(VPS_V4))).then_some(())
     })
+}
+
+/// Until the computer on the LAN has an address of the prefix that the relay routes to this box,
+/// the first that it gives away, and the internet sees that very address.
+fn a_computer_has_an_address_of_the_relay(house: &mut House) -> Result<Ipv6Addr> {
+    let [a, b, c, ..] = VPS_ROUTED_V6.segments();
+    let address = house.wait_until("an address of the relay", ANSWER_WITHIN, |world| {
+        let found = addresses(world, "-deprecated").ok()?;
+        found.into_iter().find(|address| address.segments()[..4] == [a, b, c, 1])
+    })?;
+    house.wait_until("a page from that address", ANSWER_WITHIN, |world| {
+        is_seen_as(world, address).ok()
+    })?;
+    tell(&format!("the internet sees {address}"));
+    Ok(address)
+}
+
+/// The global IPv6 addresses of the computer on the LAN that are, or are not, `kind`.
+fn addresses(world: &World, kind: &str) -> Result<Vec<Ipv6Addr>> {
+    let client = world.client().namespace();
+    let lines = client.ip(&format!("-6 -oneline addr show dev lan0 scope global {kind}"))?;
+    let words = lines.lines().filter_map(|line| line.split_whitespace().nth(3));
+    Ok(words.filter_map(|word| word.split_once('/')?.0.parse().ok()).collect())
+}
+
+fn is_seen_as(world: &World, address: Ipv6Addr) -> Result<()> {
+    let page = world.client().fetch_over(AddressFamily::V6, INTERNET_PAGE, ATTEMPT)?;
+    ensure!(page.from_ip == Some(IpAddr::V6(address)), "{:?}, not {address}", page.from_ip);
+    Ok(())
+}
+
+/// Its relay forgotten, the house still has the address for a while, but begins nothing with it.
+fn without_a_relay_its_address_is_used_no_more(house: &mut House, address: Ipv6Addr) -> Result<()> {
+    shell(house.machine(), "rm /var/lib/wan/relay")?;
+    house.wait_until("the address to be deprecated", ANSWER_WITHIN, |world| {
+        addresses(world, "deprecated").ok()?.contains(&address).then_some(())
+    })?;
+    house.wait_until("a page over IPv6 without it", ANSWER_WITHIN, |world| {
+        let page = world.client().fetch_over(AddressFamily::V6, INTERNET_PAGE, ATTEMPT).ok()?;
+        page.from_ip.filter(|from| *from != IpAddr::V6(address))
+    })?;
+    Ok(())
 }
 
 /// The household's traffic while something happens to the box.
@@ -191,13 +236,14 @@ fn starlinks_handovers_pass_unnoticed(house: &mut House) -> Result<()> {
 }
 
 /// The uplink in use swallows everything without a word.
-fn a_silent_black_hole_is_survived(house: &mut House) -> Result<()> {
+fn a_silent_black_hole_is_survived(house: &mut House, address: Ipv6Addr) -> Result<()> {
     let world = house.world();
     let scene = Scene::begin(world)?;
     let begun = world.clock().now();
     world.uplink(Uplink::Starlink).fault(&Fault::Cut)?;
     scene.wait_messages(1_000, world)?;
     names_are_answered(world).context("on the uplink that is left")?;
+    is_seen_as(world, address).context("on the uplink that is left")?;
     let healed = world.clock().now();
     world.uplink(Uplink::Starlink).fault(&Fault::Heal)?;
     let outcome = scene.end(world)?;
@@ -247,7 +293,7 @@ fn killed_it_comes_back(house: &mut House) -> Result<()> {
         millis(gaps)
     ));
     ensure!(gaps.iter().all(|gap| !gap.open), "the call does not go on");
-    Ok(())
+    outcome.all_connections_live()
 }
 
 /// Nothing leads out for a minute; then everything is as before, and nobody did anything.
