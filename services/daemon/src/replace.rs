@@ -1,8 +1,8 @@
 //! A file of ours is replaced whole or not at all, whatever happens to the power meanwhile.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 /// Who may read a file, besides its owner, who may also write it.
@@ -81,6 +81,8 @@ fn write(fresh: &Path, bytes: &[u8], readers: Readers) -> io::Result<()> {
     }
     let mut options = OpenOptions::new();
     let mut to = options.write(true).create_new(true).mode(readers.mode()).open(fresh)?;
+    // Whatever the mask of the service is.
+    to.set_permissions(Permissions::from_mode(readers.mode()))?;
     to.write_all(bytes)?;
     to.sync_all()
 }
@@ -113,7 +115,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (file, fresh) = (folder.path().join("key"), folder.path().join("key.new"));
         fs::write(&fresh, "half").unwrap();
-        fs::set_permissions(&fresh, fs::Permissions::from_mode(0o666)).unwrap();
+        fs::set_permissions(&fresh, Permissions::from_mode(0o666)).unwrap();
         replace(&file, b"secret", Readers::Nobody).unwrap();
         assert_eq!(mode(&file), 0o600);
         let elsewhere = folder.path().join("elsewhere");
