@@ -141,10 +141,10 @@ pub struct Tunnel {
 const MOST_DELIVERED: usize = 4_096;
 /// Events that wait to be taken.
 const MOST_EVENTS: usize = 256;
-/// How long after the last inner packet the tunnel stays awake: reports go out at the active pace.
+/// How long after the last inner packet the tunnel stays awake, reports at the active pace.
 const AWAKE: Duration = Duration::from_secs(1);
-/// In the last part of that time an end promises the idle pace already. A promise of the active pace
-/// that it cannot keep would look like a fault, and of 15 reports one will arrive.
+/// In the last part of that time an end promises the idle pace already. A promise of the active
+/// pace that it cannot keep would look like a fault, and of 15 reports one will arrive.
 const DROWSY: Duration = Duration::from_millis(300);
 /// Time between looks at the paths, awake.
 const WATCH_AWAKE: Duration = Duration::from_millis(5);
