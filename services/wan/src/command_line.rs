@@ -31,6 +31,9 @@ pub(crate) enum Task {
         #[arg(required = true, num_args = 1..=8)]
         line: Vec<String>,
     },
+    /// After 'wan run' has ended: take the tunnel's device away, so that the house goes out by the
+    /// uplinks, unless it was killed and will be there again
+    GiveBack,
     /// Have the network manager announce the prefix that 'wan run' has from the relay
     Announce {
         /// What 'wan run' says

@@ -56,6 +56,13 @@ fn perform(task: Task) -> Result<(), WanError> {
         Task::Announce { wanted, drop_in } => {
             Ok(announce(&wanted, &drop_in, daemon::clock::now())?)
         }
+        Task::GiveBack => {
+            // The system says how it ended (systemd.exec(5)); by hand nobody does.
+            let ended = std::env::var("SERVICE_RESULT").unwrap_or_default();
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            runtime.block_on(wan::shell::way_back::give_back(&ended));
+            Ok(())
+        }
         Task::Join { state, line } => Ok(join(&state, &line.join(" "))?),
     }
 }

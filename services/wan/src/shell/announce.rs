@@ -54,7 +54,7 @@ pub fn announce(wanted: &Path, drop_in: &Path, now: Instant) -> Result<(), Annou
     announcement.handle_wanted(said(wanted)?, now);
     match announcement.drop_in() {
         Some(text) if text.as_bytes() != before => {
-            replace(drop_in, text.as_bytes(), Readers::Everybody)?
+            replace(drop_in, text.as_bytes(), Readers::Everybody)?;
         }
         None if drop_in.exists() => {
             let file = drop_in.to_owned();

@@ -21,3 +21,4 @@ mod sky;
 mod store;
 mod translate;
 mod tunnel_device;
+pub mod way_back;

@@ -34,6 +34,7 @@ use super::join;
 use super::junction::{Junction, Report};
 use super::sky::Sky;
 use super::tunnel_device::{DeviceError, TunnelDevice};
+use super::way_back::{find_left_behind, take_away};
 use crate::direct::health::Health;
 use crate::gateway::PathReport;
 use crate::lan_prefix::LanPrefix;
@@ -75,19 +76,14 @@ pub(super) struct Files {
     pub(super) state: PathBuf,
     /// Which IPv6 prefix the house has from its relay, if somebody wants to know.
     pub(super) lan_prefix: Option<PathBuf>,
-    /// What a predecessor that was killed left behind: the device, through which the house goes out
-    /// until it is known whether the tunnel carries. A single packet by another way would end the
-    /// connections that are translated to its address.
+    /// What a predecessor that was killed left behind.
     pub(super) left_behind: Option<Device>,
 }
 
 impl Files {
     /// What there is when we start.
     pub(super) async fn find(state: PathBuf, lan_prefix: Option<PathBuf>) -> Self {
-        let mut left_behind = None;
-        if join::read(&state).is_some_and(|line| line.parse::<Enrolment>().is_ok()) {
-            left_behind = TunnelDevice::find(DEVICE).await.ok().map(|found| found.device());
-        }
+        let left_behind = find_left_behind(&state).await;
         Self { state, lan_prefix, left_behind }
     }
 
@@ -164,16 +160,6 @@ async fn withdraw(junction: &Junction, uplinks: &[Uplink]) {
     for uplink in uplinks {
         let report = PathReport::none(uplink.id);
         let _ = junction.reports.send(Report::Path(report)).await;
-    }
-}
-
-/// Takes the device away, which would outlive us: the house goes out by the uplinks at once, and
-/// nobody takes it for what a killed one left.
-pub(super) async fn take_away() {
-    if let Ok(device) = TunnelDevice::find(DEVICE).await
-        && let Err(error) = device.remove().await
-    {
-        tracing::warn!("{error}");
     }
 }
 

@@ -36,7 +36,7 @@ use super::owner::Owner;
 use super::probes::{Asking, ask};
 use super::routes::Kernel;
 use super::settings::Settings;
-use super::{bus as served, conntrack, firewall, metrics, resolvers, store, translate};
+use super::{bus as served, conntrack, firewall, metrics, resolvers, store, translate, way_back};
 use crate::caps::Saved;
 use crate::direct::Action;
 use crate::direct::firewall::{Firewall, removal};
@@ -182,6 +182,7 @@ impl World {
         let (firewall, wanted) = watch::channel(None);
         let (saved, counted) = watch::channel(None);
         let mut tasks = JoinSet::new();
+        tasks.spawn(way_back::stand(settings.state.clone()));
         tasks.spawn(keep_firewall(wanted));
         tasks.spawn(keep_counters(usage.clone(), counted));
         if let Some(path) = &settings.metrics {
@@ -193,12 +194,8 @@ impl World {
         let (found, resolvers) = watch::channel(Vec::new());
         if settings.bus {
             let owner = Arc::new(Mutex::new(owner));
-            let published = Published {
-                said: said.clone(),
-                commands: command,
-                owner,
-                state: settings.state.clone(),
-            };
+            let state = settings.state.clone();
+            let published = Published { said: said.clone(), commands: command, owner, state };
             let served = served::serve(&published, &uplinks).await?;
             tasks.spawn(served::announce(served.clone(), said));
             tasks.spawn(served::announce_switches(served.clone(), switched));
@@ -338,7 +335,7 @@ impl World {
                 tracing::warn!("a step was refused: {error}");
             }
         }
-        near_end::take_away().await;
+        way_back::take_away().await;
         if let Err(error) = firewall::apply(&removal()).await {
             tracing::warn!("{error}");
         }

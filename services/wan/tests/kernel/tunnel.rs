@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
+use nix::sys::signal::Signal;
 use tempfile::TempDir;
 
 use crate::dish::house_behind;
@@ -133,4 +134,34 @@ fn the_tunnel_leaves_a_dish_that_goes_and_returns_to_it() {
 
     dish.replace("");
     wait_until("the house goes by the dish again", || burst(&world), by_dish);
+}
+
+#[test]
+fn a_killed_one_leaves_the_tunnel_and_one_that_keeps_falling_does_not() {
+    let Some((house, _dish)) = house_behind("") else { return };
+    let Some(server) = Server::beyond(&house) else { return };
+    let mut world = World::start(house);
+    world.join(&server.line);
+    world.wait_for_main("tunnel0");
+    let stands = || world.state().join("starting").exists();
+    wait_until("it stands", stands, |starting| !starting);
+    world.kill(Signal::SIGKILL);
+    assert_eq!(world.house.main().as_deref(), Some("tunnel0"), "its successor will serve it");
+    world.give_back("signal");
+    assert_eq!(world.house.main().as_deref(), Some("tunnel0"));
+
+    world.restart();
+    let flow = world.house.flow();
+    world.wait_until_asked(&flow, "relay");
+    world.kill(Signal::SIGKILL);
+    assert_eq!(world.house.main().as_deref(), Some("tunnel0"));
+    world.restart();
+    world.wait_for_words("fell at once");
+
+    // The tunnel carries again, and is then what new flows take.
+    world.wait_for_main("tunnel0");
+    world.wait_until_asked(&world.house.flow(), "relay");
+    world.kill(Signal::SIGKILL);
+    world.give_back("exit-code");
+    assert_ne!(world.house.main().as_deref(), Some("tunnel0"), "it will not be there again");
 }

@@ -385,6 +385,18 @@ impl World {
         wait_until(name, main, |(main, _)| main.as_deref() == Some(name));
     }
 
+    /// What the system runs when the program has ended, told how.
+    pub(crate) fn give_back(&self, ended: &str) {
+        let mut command = self.house.space.command(env!("CARGO_BIN_EXE_wan"));
+        let status = command.arg("give-back").env("SERVICE_RESULT", ended).status();
+        assert!(status.expect("it is built").success());
+    }
+
+    /// The folder of its state.
+    pub(crate) fn state(&self) -> &Path {
+        self.folder.path()
+    }
+
     pub(crate) fn wait_for_firewall(&self) {
         let rules = || self.house.space.nft_list();
         wait_until("our table", rules, |rules| rules.contains("porchlight-wan"));
