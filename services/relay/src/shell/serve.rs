@@ -4,6 +4,7 @@
 //! one per connection that is coming in; of those at most [`MOST_COMING`] at once, and a stranger's
 //! address must answer first when there are more than [`MANY_COMING`]. All end with [`serve`].
 
+use std::fs::File;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -78,11 +79,15 @@ pub enum ServeError {
     Signals(io::Error),
 }
 
-/// The relay's key, which is made if there is none.
+/// The relay's key, which is made if there is none: once, though `serve` and `enroll` ask together.
 ///
 /// # Errors
 /// When its file cannot be read or written, or holds something else.
 pub fn key(state: &Path) -> Result<SecretKey, KeyError> {
+    let failed = |source| KeyError::File { file: state.to_owned(), source };
+    // The folder is there already; the lock goes with the handle.
+    let folder = File::open(state).map_err(failed)?;
+    folder.lock().map_err(failed)?;
     SecretKey::load_or_make(&state.join("relay.key"), |file, bytes| {
         replace(file, bytes, Readers::Nobody)
     })

@@ -238,3 +238,14 @@ fn a_box_uses_its_own_addresses_and_reaches_no_other_box() {
     }
     assert!(!inner.admits(peer(one), &[0x45; 19]) && inner.owner(&[]).is_none());
 }
+
+#[test]
+fn those_who_ask_for_the_key_together_get_the_same() {
+    let state = tempfile::tempdir().unwrap();
+    let ask = || key(state.path()).unwrap().public();
+    let all = std::thread::scope(|scope| {
+        let asking: Vec<_> = (0..8).map(|_| scope.spawn(ask)).collect();
+        asking.into_iter().map(|thread| thread.join().unwrap()).collect::<Vec<_>>()
+    });
+    assert!(all.iter().all(|one| *one == all[0]), "{all:?}");
+}
