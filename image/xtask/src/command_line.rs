@@ -166,6 +166,9 @@ pub(crate) struct WanBench {
     /// wan: how many minutes the recording is watched without a fault [default: 60].
     #[arg(long, value_name = "NUMBER")]
     pub(crate) minutes: Option<u64>,
+    /// wan: how many minutes of faults the soak takes [default: 30].
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) soak_minutes: Option<u64>,
 }
 
 /// The measurements there are.

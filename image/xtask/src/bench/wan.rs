@@ -45,9 +45,12 @@ pub(super) fn run(places: &Places, folder: &Path, bench: &WanBench) -> Result<()
             command.args([name, &list.join(",")]);
         }
     }
-    for (name, number) in
-        [("--repetitions", bench.repetitions.map(u64::from)), ("--minutes", bench.minutes)]
-    {
+    let numbers = [
+        ("--repetitions", bench.repetitions.map(u64::from)),
+        ("--minutes", bench.minutes),
+        ("--soak-minutes", bench.soak_minutes),
+    ];
+    for (name, number) in numbers {
         if let Some(number) = number {
             command.args([name, &number.to_string()]);
         }

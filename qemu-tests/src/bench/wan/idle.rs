@@ -54,21 +54,38 @@ const TICKS_PER_SECOND: f64 = 100.0;
 
 /// What a process has used so far.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Usage {
+pub(super) struct Usage {
     /// Processor time, in user mode and in the kernel.
     ticks: u64,
     /// Memory in use now.
-    resident_kib: u64,
+    pub(super) resident_kib: u64,
+    /// Open files.
+    pub(super) files: usize,
 }
 
 impl Usage {
-    fn of(process: u32) -> Result<Self> {
+    /// What `process` has used so far.
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub(super) fn of(process: u32) -> Result<Self> {
         let read = |name: &str| {
             let path = format!("/proc/{process}/{name}");
             std::fs::read_to_string(&path).with_context(|| format!("{path}: has it ended?"))
         };
-        Self::parse(&read("stat")?, &read("status")?)
-            .with_context(|| format!("/proc/{process} reads strangely"))
+        let usage = Self::parse(&read("stat")?, &read("status")?)
+            .with_context(|| format!("/proc/{process} reads strangely"))?;
+        let files = std::fs::read_dir(format!("/proc/{process}/fd"))?.count();
+        Ok(Self { files, ..usage })
+    }
+
+    /// Both together.
+    pub(super) const fn plus(self, other: Self) -> Self {
+        Self {
+            ticks: self.ticks + other.ticks,
+            resident_kib: self.resident_kib + other.resident_kib,
+            files: self.files + other.files,
+        }
     }
 
     /// From `stat`, whose fields are counted after the name in parentheses, and `status`.
@@ -78,7 +95,7 @@ impl Usage {
         let system: u64 = fields.next()?.parse().ok()?;
         let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
         let resident_kib = resident.split_whitespace().next()?.parse().ok()?;
-        Some(Self { ticks: user + system, resident_kib })
+        Some(Self { ticks: user + system, resident_kib, files: 0 })
     }
 }
 
@@ -91,7 +108,7 @@ mod tests {
         let stat = "42 (a (b) c) S 1 42 42 0 -1 4194560 100 0 0 0 17 4 0 0 20 0 1 0 5 6 7";
         let status = "Name:\tx\nVmRSS:\t    2048 kB\nThreads:\t1\n";
         let usage = Usage::parse(stat, status).unwrap();
-        assert_eq!(usage, Usage { ticks: 21, resident_kib: 2_048 });
+        assert_eq!(usage, Usage { ticks: 21, resident_kib: 2_048, files: 0 });
         assert!(Usage::of(std::process::id()).unwrap().resident_kib > 0);
     }
 }

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 
 use super::contender::by_name;
 use super::faults::{self, FaultKind};
-use super::{Options, Say, aggregate, idle, load, sky, throughput};
+use super::{Options, Say, aggregate, idle, load, sky, soak, throughput};
 use crate::bench::Figures;
 
 /// One thing that is measured at a time.
@@ -22,6 +22,8 @@ pub(super) enum Measurement {
     Load,
     /// Nobody uses it.
     Idle,
+    /// Half an hour of faults.
+    Soak,
     /// One core at each end.
     Throughput,
 }
@@ -58,7 +60,7 @@ impl fmt::Display for Bar {
 }
 
 /// Every promise, in the order of the table.
-const PROMISES: [(&str, Bar); 22] = [
+const PROMISES: [(&str, Bar); 25] = [
     ("blackhole_gap_p99_ms", Bar::AtMost(120.0)),
     ("blackhole_lost", Bar::AtMost(0.0)),
     ("blackhole_tcp_survived_percent", Bar::AtLeast(100.0)),
@@ -81,11 +83,15 @@ const PROMISES: [(&str, Bar); 22] = [
     ("load_extra_p95_ms", Bar::AtMost(30.0)),
     ("idle_cpu_percent", Bar::AtMost(1.0)),
     ("idle_rss_mb", Bar::AtMost(30.0)),
+    ("soak_stuck", Bar::AtMost(0.0)),
+    ("soak_growth_mb", Bar::AtMost(4.0)),
+    ("soak_files_growth", Bar::AtMost(0.0)),
 ];
 
 impl Measurement {
     fn all() -> impl Iterator<Item = Self> {
-        let rest = [Self::Sky, Self::Aggregate, Self::Load, Self::Idle, Self::Throughput];
+        let rest =
+            [Self::Sky, Self::Aggregate, Self::Load, Self::Idle, Self::Soak, Self::Throughput];
         FaultKind::ALL.into_iter().map(Self::Fault).chain(rest)
     }
 
@@ -97,6 +103,7 @@ impl Measurement {
             Self::Aggregate => &["aggregate", "single"],
             Self::Load => &["load"],
             Self::Idle => &["idle"],
+            Self::Soak => &["soak"],
             Self::Throughput => &["throughput"],
         }
     }
@@ -108,7 +115,7 @@ impl Measurement {
             // Those that carry everything that the house sends.
             Self::Aggregate | Self::Load => &["porchlight", "route"],
             // Those with a daemon of their own.
-            Self::Idle => &["porchlight"],
+            Self::Idle | Self::Soak => &["porchlight"],
             Self::Throughput => &["porchlight", "boringtun", "wireguardgo"],
         }
     }
@@ -130,6 +137,7 @@ impl Measurement {
             Self::Aggregate => aggregate::measure(contender()?, options, say),
             Self::Load => load::measure(contender()?, options, say),
             Self::Idle => idle::measure(contender()?, options, say),
+            Self::Soak => soak::measure(contender()?, options, say),
             Self::Throughput => throughput::measure(name, options, say),
         }
     }

@@ -11,6 +11,7 @@ mod idle;
 mod load;
 mod measurement;
 mod sky;
+mod soak;
 mod stage;
 mod throughput;
 mod trace_file;
@@ -56,6 +57,9 @@ pub struct Arguments {
     /// How many minutes the Starlink recording is watched without a fault
     #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=80))]
     minutes: u64,
+    /// How many minutes of faults the soak takes
+    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=600))]
+    soak_minutes: u64,
     /// The folder of our programs, if it is not that of this one
     #[arg(long, value_name = "FOLDER")]
     programs: Option<PathBuf>,
@@ -75,6 +79,7 @@ struct Options {
     repetitions: u32,
     seed: u64,
     watch: Duration,
+    soak: Duration,
     programs: PathBuf,
     peer_programs: Option<PathBuf>,
     messages: Option<PathBuf>,
@@ -119,6 +124,7 @@ pub fn run(arguments: &Arguments, say: &mut Say<'_>) -> Result<()> {
         repetitions: arguments.repetitions,
         seed: arguments.seed,
         watch: Duration::from_secs(60 * arguments.minutes),
+        soak: Duration::from_secs(60 * arguments.soak_minutes),
         programs: arguments.programs.clone().unwrap_or(beside),
         peer_programs: arguments.peer_programs.clone(),
         messages: arguments.messages.clone(),

@@ -94,16 +94,22 @@ impl Stage {
         format!("{}---- contender\n{}", self.world.dump(), self.running.dump())
     }
 
+    /// Whether messages of a new call pass both ways.
+    pub(super) fn passes(&self, session: u32) -> bool {
+        let call = || {
+            let channel = self.running.channel(&self.site()).ok()?;
+            Stream::start(&channel, session, StreamPlan::CALL, self.world.clock()).ok()
+        };
+        let Some(stream) = call() else { return false };
+        std::thread::sleep(Duration::from_millis(500));
+        let through = stream.arrived().iter().all(|count| *count > 0);
+        drop(stream.finish());
+        through
+    }
+
     /// Waits until messages pass both ways, and a little longer.
     fn warm_up(&self) -> Result<()> {
-        let through = || {
-            let channel = self.running.channel(&self.site()).ok()?;
-            let stream = Stream::start(&channel, 0, StreamPlan::CALL, self.world.clock()).ok()?;
-            std::thread::sleep(Duration::from_millis(500));
-            let through = stream.arrived().iter().all(|count| *count > 0);
-            drop(stream.finish());
-            through.then_some(())
-        };
+        let through = || self.passes(0).then_some(());
         wait_until("messages both ways", READY_WITHIN, || self.dump(), through)?;
         std::thread::sleep(SETTLE);
         Ok(())

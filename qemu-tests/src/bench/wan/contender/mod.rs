@@ -148,6 +148,14 @@ pub trait Running {
         Ok(None)
     }
 
+    /// How many of its paths carry, if it says.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    fn paths_up(&self) -> Result<Option<u64>> {
+        Ok(None)
+    }
+
     /// An error with its last words, if a part of it has ended: what is measured then is what lies
     /// beneath it.
     ///

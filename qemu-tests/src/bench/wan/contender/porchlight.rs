@@ -13,6 +13,8 @@ use crate::world::{Namespace, Service, Uplink, VPS_ROUTED_V6, VPS_V4, VPS_V6};
 
 /// The counter of moves of traffic from one uplink to another.
 const SWITCHES: &str = "porchlight_wan_switches_total";
+/// Whether an uplink carries.
+const PATHS_UP: &str = "porchlight_wan_uplink_up";
 /// Where systemd-timesyncd says that it has set the clock (systemd-timesyncd(8)). The box shares
 /// the world's clock, so it is right; nobody says so in a namespace.
 const TIME_IS_SET: &str = "/run/systemd/timesync/synchronized";
@@ -139,6 +141,10 @@ impl Running for RunningPorchlight {
     fn switches(&self) -> Result<Option<u64>> {
         let text = metrics(&self.state.join("metrics.sock"))?;
         Ok(Some(counter(&text, SWITCHES).with_context(|| format!("{SWITCHES} in\n{text}"))?))
+    }
+
+    fn paths_up(&self) -> Result<Option<u64>> {
+        Ok(counter(&metrics(&self.state.join("metrics.sock"))?, PATHS_UP))
     }
 
     fn check(&self) -> Result<()> {
