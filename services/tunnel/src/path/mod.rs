@@ -26,7 +26,7 @@ pub const METERED_INTERVAL: Duration = Duration::from_millis(200);
 /// And while none flow.
 pub const IDLE_INTERVAL: Duration = Duration::from_secs(1);
 /// Least silence that is suspicious.
-const LEAST_SUSPICIOUS: Duration = Duration::from_millis(60);
+const LEAST_SUSPICIOUS: Duration = Duration::from_millis(50);
 /// Least silence that ends a path.
 const LEAST_FATAL: Duration = Duration::from_millis(250);
 /// Jitter counts for no more than this: beyond it the path is bad, not jittery.
@@ -208,7 +208,7 @@ impl Path {
         slowest: Duration,
         now: Instant,
     ) -> Evidence {
-        let jitter = 4 * self.arrivals.jitter().min(MOST_JITTER);
+        let jitter = 3 * self.arrivals.jitter().min(MOST_JITTER);
         // An end that has just begun to send expects to be answered at the active pace.
         let interval = match active_since {
             Some(_) if self.far_interval >= IDLE_INTERVAL && self.metered => METERED_INTERVAL,
