@@ -22,11 +22,15 @@ const LARGEST_PAYLOAD: u16 = 1_452;
 /// How often a path that carries less is asked whether it carries more.
 const MTU_INTERVAL: Duration = Duration::from_secs(60);
 
+/// How soon after it seemed to carry less. QUIC takes bursts of loss for a path that shrank; until
+/// it asks again every packet of the house goes in two halves, and takes twice the work.
+const MTU_AGAIN: Duration = Duration::from_secs(1);
+
 /// The configuration of one connection.
 #[must_use]
 pub fn config(mask: Arc<Mask>) -> TransportConfig {
     let mut mtu = MtuDiscoveryConfig::default();
-    mtu.upper_bound(LARGEST_PAYLOAD).interval(MTU_INTERVAL).black_hole_cooldown(MTU_INTERVAL);
+    mtu.upper_bound(LARGEST_PAYLOAD).interval(MTU_INTERVAL).black_hole_cooldown(MTU_AGAIN);
     let mut config = TransportConfig::default();
     config
         .max_concurrent_bidi_streams(VarInt::from_u32(1))
