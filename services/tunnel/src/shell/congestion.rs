@@ -70,6 +70,8 @@ impl ControllerFactory for MaskedConfig {
             cap: None,
             acked: 0,
             lost: 0,
+            batch: 0,
+            peak: [0; 2],
         })
     }
 }
@@ -88,13 +90,24 @@ struct Masked {
     cap: Option<u64>,
     acked: u64,
     lost: u64,
+    /// Bytes acknowledged since in-flight bytes were last told.
+    batch: u64,
+    /// The most bytes in flight in the round before and in this one.
+    peak: [u64; 2],
 }
 
 impl Masked {
+    /// Whether at least half of the window was in flight lately: only then do delays say something
+    /// of a queue of ours, and only then is more of use (RFC 7661, section 4.3). An acknowledgement
+    /// of a lone datagram comes late because the far end waits for another.
+    fn is_used(&self) -> bool {
+        2 * self.peak[0].max(self.peak[1]) >= self.window()
+    }
+
     /// Once a round trip: more, less, or as it is.
     fn end_round(&mut self, now: Instant) {
         let window = self.window();
-        if self.queue > MOST_QUEUE {
+        if self.queue > MOST_QUEUE && self.is_used() {
             let base = self.smoothed.saturating_sub(self.queue) + GOOD_QUEUE;
             let share = base.as_secs_f64() / self.smoothed.as_secs_f64().max(0.000_1);
             self.cap = Some(scaled(window, share.clamp(0.5, 0.98)).max(LEAST_WINDOW));
@@ -107,6 +120,7 @@ impl Masked {
         }
         (self.acked, self.lost) = (self.acked / 2, self.lost / 2);
         self.queue = Duration::MAX;
+        self.peak = [self.peak[1], 0];
         self.round_ends = now + self.smoothed.max(Duration::from_millis(5));
     }
 }
@@ -140,7 +154,11 @@ impl Controller for Masked {
         self.smoothed = rtt.get();
         self.queue = self.queue.min(sample.saturating_sub(base));
         self.acked += bytes;
-        let limited = app_limited || self.cap.is_some_and(|cap| cap < self.cubic.window());
+        self.batch += bytes;
+        // QUIC calls a sender limited whose buffer is empty at the moment. Ours is, most of the
+        // time: what waits, waits in the fair queues.
+        let limited = (app_limited && !self.is_used())
+            || self.cap.is_some_and(|cap| cap < self.cubic.window());
         self.cubic.on_ack(now, sent, bytes, limited, rtt);
         if now >= self.round_ends {
             self.end_round(now);
@@ -154,6 +172,8 @@ impl Controller for Masked {
         app_limited: bool,
         largest_packet_num_acked: Option<u64>,
     ) {
+        self.peak[1] = self.peak[1].max(in_flight + self.batch);
+        self.batch = 0;
         self.cubic.on_end_acks(now, in_flight, app_limited, largest_packet_num_acked);
     }
 
