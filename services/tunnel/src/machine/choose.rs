@@ -13,8 +13,11 @@ use crate::policy::Policy;
 const WORTH_A_SWITCH: Duration = Duration::from_millis(10);
 /// A download whose packets wait longer than this may move to a path with room.
 const CROWDED: Duration = Duration::from_millis(25);
-/// A download moves only where it gets this much more, in parts of a hundred.
+/// A download moves only where it gets this much more, in parts of a hundred,
 const WORTH_A_MOVE_PERCENT: u64 = 120;
+/// and, from a path that is not crowded, only for this much: its queue may be in the network, or
+/// it may want no more than it has.
+const WORTH_A_LEAP_PERCENT: u64 = 170;
 
 /// Paths in order of preference: what is least comes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -105,9 +108,9 @@ impl Tunnel {
             return Some(index);
         };
         let crowded = self.paths[index].sojourn(class, now) > CROWDED;
-        if crowded
-            && self.pins.may_move(flow, now)
-            && let Some(other) = self.better_share(index, class, now)
+        let worth_it = if crowded { WORTH_A_MOVE_PERCENT } else { WORTH_A_LEAP_PERCENT };
+        if self.pins.may_move(flow, now)
+            && let Some(other) = self.better_share(index, class, worth_it, now)
         {
             self.pins.pin(flow, self.paths[other].link, now);
             return Some(other);
@@ -140,10 +143,16 @@ impl Tunnel {
     }
 
     /// Another path on which a flow of `index` would get clearly more.
-    fn better_share(&self, index: usize, class: Class, now: Instant) -> Option<usize> {
+    fn better_share(
+        &self,
+        index: usize,
+        class: Class,
+        percent: u64,
+        now: Instant,
+    ) -> Option<usize> {
         let own = self.share(index, 0);
         let other = self.roomiest(class, now).filter(|other| *other != index)?;
-        (self.share(other, 1) * 100 > own * WORTH_A_MOVE_PERCENT).then_some(other)
+        (self.share(other, 1) * 100 > own * percent).then_some(other)
     }
 
     /// What each of its downloads gets of a path, with `more` of them, in bytes a second.
