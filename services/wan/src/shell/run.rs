@@ -336,6 +336,7 @@ impl World {
             }
         }
         way_back::take_away().await;
+        self.usage.parent().into_iter().for_each(way_back::has_not_fallen);
         if let Err(error) = firewall::apply(&removal()).await {
             tracing::warn!("{error}");
         }

@@ -45,6 +45,11 @@ pub(super) async fn find_left_behind(state: &Path) -> Option<Device> {
 /// Notes that we stand, once we do.
 pub(super) async fn stand(state: PathBuf) {
     sleep(STANDS).await;
+    has_not_fallen(&state);
+}
+
+/// Notes that we stand, or were asked to stop.
+pub(super) fn has_not_fallen(state: &Path) {
     // If it stays, our successor only begins with the uplinks.
     let _ = fs::remove_file(state.join(STARTING));
 }

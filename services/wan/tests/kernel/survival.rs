@@ -49,6 +49,7 @@ fn what_others_put_there_stays() {
     assert_ne!(world.house.everything(), before, "it does put something there");
     world.kill(Signal::SIGTERM);
     assert_eq!(world.house.everything(), before);
+    assert!(!world.state().join("starting").exists(), "who is asked to stop has not fallen");
 }
 
 #[test]
