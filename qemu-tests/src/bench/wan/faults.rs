@@ -146,10 +146,12 @@ pub(super) fn measure(
             trial::run(&stage, &kind.plan(number), number + 1, &mut random).with_context(what)?;
         let returned = outcome.return_s.map_or("never".to_owned(), |time| format!("{time:.1} s"));
         say(&format!(
-            "{}: gap {:.0} ms{}, lost {} ({} in all), back after {returned} with a gap of {:.0} ms",
+            "{}: gap {:.0} ms{} ({:.0} later), lost {} ({} in all), back after {returned} with a \
+             gap of {:.0} ms",
             what(),
             outcome.gap_ms,
             if outcome.open { " and no end" } else { "" },
+            outcome.later_gap_ms,
             outcome.lost,
             outcome.lost_in_all,
             outcome.return_gap_ms,
@@ -173,6 +175,7 @@ fn figures(kind: FaultKind, outcomes: &[Outcome]) -> Figures {
     };
     put("gap_p50_ms", of(|each| each.gap_ms).percentile(50));
     put("gap_p99_ms", of(|each| each.gap_ms).percentile(99));
+    put("later_gap_p99_ms", of(|each| each.later_gap_ms).percentile(99));
     put("return_gap_p99_ms", of(|each| each.return_gap_ms).percentile(99));
     put("gaps_without_end", Some(sum(|each| each.open.into())));
     put("lost", Some(sum(|each| each.lost)));

@@ -24,6 +24,9 @@ const BEFORE: Duration = Duration::from_secs(5);
 const PHASE: Duration = Duration::from_secs(1);
 /// How long the traffic may take to come back to the better uplink.
 pub(super) const RETURN_WITHIN: Duration = Duration::from_secs(12);
+/// A fault answers for gaps that begin while it comes about and this long afterwards. Later ones
+/// are of the uplink that is left: a lone Starlink is silent at each handover.
+const ANSWERS_FOR: Duration = Duration::from_secs(1);
 /// A connection that lives brings at least this much in [`ALIVE_IN`].
 const ALIVE_BYTES: u64 = 16_384;
 /// The last part of a fault, in which connections must be alive.
@@ -47,8 +50,10 @@ pub(super) struct FaultPlan {
 /// What was noticed of it.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Outcome {
-    /// The longest time without a message, either way, while it lasted; milliseconds.
+    /// The longest time without a message, either way, that it answers for; milliseconds.
     pub(super) gap_ms: f64,
+    /// The same of what is left of the uplinks, until it was over.
+    pub(super) later_gap_ms: f64,
     /// The same from its end on.
     pub(super) return_gap_ms: f64,
     /// Nothing came any more.
@@ -73,6 +78,8 @@ pub(super) struct Outcome {
 /// When things happened.
 struct Times {
     begun: Instant,
+    /// Gaps that begin until then are the fault's.
+    answers: Instant,
     /// The fault is over, though its traces may not be.
     over: Instant,
     ended: Instant,
@@ -120,7 +127,9 @@ pub(super) fn run(
     // One that does not come back is an outcome, not an error.
     let _ = wait_until("the return", RETURN_WITHIN, String::new, back);
     std::thread::sleep(Duration::from_millis(500));
-    let times = Times { begun, over, ended: clock.now() };
+    let last = plan.steps.iter().map(|(after, _)| *after).chain(plan.dials_after).max();
+    let answers = (begun + last.unwrap_or_default() + ANSWERS_FOR).min(over);
+    let times = Times { begun, answers, over, ended: clock.now() };
     let return_s = wire.record().returned(better, clean).map(|time| time.as_secs_f64());
     let report = traffic.finish();
     stage.running().check()?;
@@ -132,9 +141,13 @@ fn outcome(report: &TrafficReport, times: &Times) -> Outcome {
     let during = times.begun..times.over;
     let mut outcome = Outcome::default();
     for way in ways {
-        let gap = way.longest_gap(&during);
+        let gap = fault_gap(way, times);
         outcome.gap_ms = outcome.gap_ms.max(milliseconds(gap));
         outcome.open |= gap.open;
+        let later = way.longest_gap(&(times.answers..times.over));
+        if later.from >= times.answers {
+            outcome.later_gap_ms = outcome.later_gap_ms.max(milliseconds(later));
+        }
         let after = way.longest_gap(&(times.over..times.ended));
         outcome.return_gap_ms = outcome.return_gap_ms.max(milliseconds(after));
         outcome.lost += way.losses(&around(way, times)).lost;
@@ -158,13 +171,17 @@ fn outcome(report: &TrafficReport, times: &Times) -> Outcome {
     outcome
 }
 
+/// The longest gap that the fault answers for, to its end, however late that is.
+fn fault_gap(way: &Journal, times: &Times) -> Gap {
+    let gap = way.longest_gap(&(times.begun..times.answers));
+    if gap.open { way.longest_gap(&(times.begun..times.over)) } else { gap }
+}
+
 /// The messages whose loss the fault answers for: sent from just before it to the end of the gap.
 /// What an uplink loses at other times it loses without a fault too.
 fn around(way: &Journal, times: &Times) -> Range<Instant> {
     const BEFORE: Duration = Duration::from_millis(500);
-    const AT_LEAST: Duration = Duration::from_millis(200);
-    let gap = way.longest_gap(&(times.begun..times.over));
-    earlier(times.begun, BEFORE)..gap.to.max(times.begun + AT_LEAST)
+    earlier(times.begun, BEFORE)..fault_gap(way, times).to.max(times.answers)
 }
 
 fn milliseconds(gap: Gap) -> f64 {
