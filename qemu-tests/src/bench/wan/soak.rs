@@ -103,7 +103,8 @@ fn one_fault(stage: &Stage, random: &mut Pcg64Mcg) -> Result<()> {
         2 => Fault::CutOneWay { direction: Side::Up },
         3 => Fault::CutOneWay { direction: Side::Down },
         4 => Fault::CarrierDown,
-        5 => Fault::NatRebinding,
+        // Only Starlink translates addresses.
+        5 if uplink == Uplink::Starlink => Fault::NatRebinding,
         6 => Fault::Mtu { bytes: 1_280.try_into().expect("IPv6 asks for no less"), icmp: false },
         _ => Fault::Rate { percent: 1.try_into().expect("a percent is a share") },
     };
