@@ -13,7 +13,7 @@ use tunnel::class::Class;
 use tunnel::path::MOST_COPIES;
 use tunnel::queue::{MOST_BYTES, MOST_PACKETS};
 use tunnel::wire::{Gap, Header, Kind, PathReport, Report, Stamp};
-use tunnel::{End, Policy, Tunnel, Window};
+use tunnel::{End, Modes, Policy, Tunnel, Window};
 use units::{Instant, LinkId};
 
 /// Operations of one run: enough for any state, and quick.
@@ -78,8 +78,9 @@ impl Rest<'_> {
 
     fn report(&mut self) -> Report {
         let interval_millis = self.word();
-        let paths = (0..self.byte() % 9).map(|_| self.path()).collect();
-        Report { interval_millis, paths }
+        let many = self.byte();
+        let paths = (0..many % 9).map(|_| self.path()).collect();
+        Report { interval_millis, modes: Modes::from_bits(many >> 4), paths }
     }
 
     fn path(&mut self) -> PathReport {

@@ -35,5 +35,5 @@ pub mod wire;
 pub use class::Class;
 pub use machine::{Counters, DatagramError, End, Event, InnerError, Tunnel};
 pub use path::{Rhythm, State, Why};
-pub use policy::Policy;
+pub use policy::{Mode, Modes, Policy};
 pub use window::Window;

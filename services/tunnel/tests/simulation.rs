@@ -11,7 +11,7 @@ use rand_pcg::Pcg32;
 use rand_pcg::rand_core::Rng;
 use simulated::house::{self, House};
 use simulated::link::Way;
-use tunnel::{Event, State, Window};
+use tunnel::{Class, Event, InnerError, Mode, Modes, Policy, State, Window};
 use units::Instant;
 
 const MS: Duration = Duration::from_millis(1);
@@ -101,6 +101,61 @@ fn a_pulled_cable_is_told_over_the_other() {
 }
 
 #[test]
+fn a_call_that_is_carried_twice_loses_a_cable_without_a_gap() {
+    for seed in seeds() {
+        let mut house = house(seed);
+        let modes = Modes::default().with(Class::Realtime, Mode::Duplicate);
+        house.ends[0].handle_modes(modes.expect("calls may be carried twice"));
+        house.run(500 * MS);
+        let from = house.now;
+        house.cut(0, true);
+        house.run(3_000 * MS);
+        // The dish's longer way and its jitter, and the beat of the call.
+        for (gap, lost) in noticed(&house, from) {
+            assert!(gap <= 30 * MS, "seed {seed}: {gap:?}");
+            assert_eq!(lost, 0, "seed {seed}");
+        }
+        assert_eq!(house.calls.each_ref().map(|call| call.twice), [0, 0], "seed {seed}");
+    }
+}
+
+#[test]
+fn a_path_whose_bytes_are_dear_carries_nothing_twice_and_still_saves_the_house() {
+    for seed in seeds() {
+        let mut house = house(seed);
+        house.ends[0].handle_policy(house::link(1), Policy::Secondary, true, house.now);
+        let modes = Modes::default().with(Class::Realtime, Mode::Duplicate);
+        house.ends[0].handle_modes(modes.expect("calls may be carried twice"));
+        house.run(500 * MS);
+        let window = Window { opens: house.now, closes: house.now + 200 * MS };
+        house.boundary(0, window, None);
+        house.run(500 * MS);
+        let copied = house.ends.each_ref().map(|end| end.counters().copied_bytes);
+        assert_eq!(copied, [0, 0], "seed {seed}");
+        let from = house.now;
+        house.cut(0, true);
+        house.run(4_000 * MS);
+        for (gap, lost) in noticed(&house, from) {
+            assert!(gap <= 400 * MS, "seed {seed}: {gap:?}");
+            assert_eq!(lost, 0, "seed {seed}");
+        }
+    }
+}
+
+#[test]
+fn what_is_of_no_hurry_is_not_sent_while_bytes_are_dear() {
+    let mut house = House::new(&[CABLE], 1);
+    house.run(500 * MS);
+    let mut send = |dear: bool| {
+        house.ends[0].handle_policy(house::link(0), Policy::Primary, dear, house.now);
+        house.ends[0].handle_inner(house::background(), house.now)
+    };
+    assert_eq!(send(false), Ok(()));
+    assert_eq!(send(true), Err(InnerError::Spared));
+    assert_eq!(send(false), Ok(()));
+}
+
+#[test]
 fn a_path_that_is_cut_one_way_is_found_out_by_reports() {
     for seed in seeds() {
         for side in [0, 1] {
@@ -121,8 +176,8 @@ fn a_handover_of_the_dish_is_not_noticed() {
     for seed in seeds() {
         // Without its usual losses, so that what is late is late because of the handover.
         let mut house = House::new(&[CABLE, Way { loss_ppm: 0, ..DISH }], seed);
-        house.ends[0].handle_policy(house::link(1), tunnel::Policy::Primary, false, house.now);
-        house.ends[0].handle_policy(house::link(0), tunnel::Policy::Secondary, false, house.now);
+        house.ends[0].handle_policy(house::link(1), Policy::Primary, false, house.now);
+        house.ends[0].handle_policy(house::link(0), Policy::Secondary, false, house.now);
         house.run(2_000 * MS);
         assert_eq!(house.ends[1].active(), Some(house::link(1)), "seed {seed}: the dish is first");
         let (from, sent) = (house.now, house.events.len());

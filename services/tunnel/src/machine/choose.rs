@@ -81,11 +81,20 @@ impl Tunnel {
         }
     }
 
-    /// The best path besides `index`, among those that carry.
+    /// The best path besides `index`, among those that carry: where packets go again.
     pub(super) fn alternative(&self, index: usize) -> Option<usize> {
+        self.other(index, |_| true)
+    }
+
+    /// The same among those whose bytes cost nothing: where copies go.
+    pub(super) fn second(&self, index: usize) -> Option<usize> {
+        self.other(index, |path| !path.metered)
+    }
+
+    fn other(&self, index: usize, may: impl Fn(&Path) -> bool) -> Option<usize> {
         let fit = |other: &usize| {
             let path = &self.paths[*other];
-            *other != index && path.is_usable() && path.health.state() != State::Down
+            *other != index && path.is_usable() && path.health.state() != State::Down && may(path)
         };
         let key = |other: &usize| {
             let path = &self.paths[*other];
@@ -135,7 +144,8 @@ impl Tunnel {
             let full = path.sojourn(class, now) > CROWDED;
             path.is_usable()
                 && (rank.trust, rank.poor) == (best.trust, best.poor)
-                && (rank.policy == best.policy || self.may_spill(rank.policy, class, now))
+                && (rank.policy == best.policy
+                    || (!path.metered && self.may_spill(rank.policy, class, now)))
                 && !full
         };
         let share = |index: &usize| self.share(*index, 1);

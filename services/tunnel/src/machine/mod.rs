@@ -21,7 +21,7 @@ use crate::fragment::Reassembly;
 use crate::packet::PacketError;
 use crate::path::{Path, Rhythm, State, Why};
 use crate::pins::Pins;
-use crate::policy::Policy;
+use crate::policy::{Modes, Policy};
 use crate::window::Window;
 use crate::wire::{HeaderError, ReportError};
 
@@ -73,6 +73,9 @@ pub enum InnerError {
     /// No path is there at all.
     #[error("no path to the relay")]
     NoPath,
+    /// It is of no hurry, and on every path there is bytes cost money.
+    #[error("nothing that can wait is sent while bytes are dear")]
+    Spared,
 }
 
 /// A datagram that is not used.
@@ -127,6 +130,7 @@ pub struct Tunnel {
     next_session: u64,
     turn: u8,
     best: Option<usize>,
+    modes: Modes,
     last_inner: Option<Instant>,
     active_since: Option<Instant>,
     /// When the far end last promised the active pace.
@@ -169,6 +173,7 @@ impl Tunnel {
             next_session: 0,
             turn: 0,
             best: None,
+            modes: Modes::default(),
             last_inner: None,
             active_since: None,
             far_talked: None,
@@ -226,6 +231,14 @@ impl Tunnel {
             (path.policy, path.metered) = (policy, metered);
             self.report_at_once();
             self.watch(now);
+        }
+    }
+
+    /// The household wants its classes carried so. The far end is told.
+    pub fn handle_modes(&mut self, modes: Modes) {
+        if self.modes != modes {
+            self.modes = modes;
+            self.report_at_once();
         }
     }
 

@@ -8,6 +8,7 @@ use crate::class::Class;
 use crate::fragment;
 use crate::packet::Summary;
 use crate::path::{MOST_COPIES, Sent, State, again};
+use crate::policy::Mode;
 use crate::queue::Queued;
 use crate::wire::{Header, Kind, Stamp};
 
@@ -28,9 +29,10 @@ impl Tunnel {
         self.note_inner(now);
         self.counters.inner_bytes += summary.length as u64;
         self.budget.earn(summary.length);
-        let index =
-            if class.is_urgent() { self.best } else { self.place(summary.flow, class, now) };
-        let index = index.ok_or(InnerError::NoPath)?;
+        let index = self.path_for(summary.flow, class, now).ok_or(InnerError::NoPath)?;
+        if class == Class::Background && self.paths[index].metered {
+            return Err(InnerError::Spared);
+        }
         let session = self.next_session;
         self.next_session += 1;
         let flow = summary.flow;
@@ -41,6 +43,14 @@ impl Tunnel {
         }
         self.paths[index].queues[class.index()].push(packet);
         Ok(())
+    }
+
+    /// The path of a packet.
+    fn path_for(&mut self, flow: u64, class: Class, now: Instant) -> Option<usize> {
+        match self.modes.of(class) {
+            Mode::Spill => self.place(flow, class, now),
+            Mode::Failover | Mode::Duplicate => self.best,
+        }
     }
 
     /// The next datagram for `link`, which has room for it. Nothing waits for a path whose
@@ -67,7 +77,7 @@ impl Tunnel {
 
     /// Everything urgent that is on its way over `index`, on another path as well.
     pub(super) fn copy_unreported(&mut self, index: usize, now: Instant) {
-        let Some(other) = self.alternative(index) else { return };
+        let Some(other) = self.second(index) else { return };
         let urgent = |sent: &&Sent| sent.class.is_urgent() && sent.tries < MOST_TRIES;
         let copies: Vec<_> = self.paths[index]
             .sent
@@ -98,7 +108,7 @@ impl Tunnel {
             let target = if packet.class.is_urgent() {
                 Some(other)
             } else {
-                self.place(packet.flow, packet.class, now)
+                self.path_for(packet.flow, packet.class, now)
             };
             self.paths[target.unwrap_or(other)].queues[packet.class.index()].push(packet);
         }
@@ -132,12 +142,13 @@ impl Tunnel {
         let path = &self.paths[index];
         let in_window = path.window.is_some_and(|window| window.contains(now));
         let doubtful = matches!(path.health.state(), State::Suspect | State::Down);
-        if !(doubtful || in_window) {
+        let always = self.modes.of(packet.class) == Mode::Duplicate;
+        if !(doubtful || in_window || always) {
             return;
         }
-        let Some(other) = self.alternative(index) else { return };
-        // What a fault costs is not asked; what a forecast costs is.
-        if !doubtful && !self.budget.spend(packet.length()) {
+        let Some(other) = self.second(index) else { return };
+        // What a fault costs is not asked, nor what the household wants; what a forecast costs is.
+        if !(doubtful || always) && !self.budget.spend(packet.length()) {
             return;
         }
         let copies = &mut self.paths[other].copies;

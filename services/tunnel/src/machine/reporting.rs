@@ -52,7 +52,7 @@ impl Tunnel {
         let head = header(Kind::Report, Class::Realtime, false, 0, number, now);
         let mut buffer = BytesMut::with_capacity(256);
         buffer.extend_from_slice(&head.to_bytes());
-        Report { interval_millis, paths }.write(&mut buffer);
+        Report { interval_millis, modes: self.modes, paths }.write(&mut buffer);
         path.last_report = now;
         path.carried += buffer.len() as u64;
         path.sent.push(None, buffer.len(), now);
@@ -65,6 +65,9 @@ impl Tunnel {
         self.paths[index].promise(interval);
         if interval < IDLE_INTERVAL {
             self.far_talked = Some(now);
+        }
+        if self.end == End::Relay {
+            self.modes = report.modes;
         }
         for told in &report.paths {
             let found = self.paths.iter().position(|path| path.link == told.link);

@@ -5,7 +5,7 @@
 //! told each other their conclusions could keep each other down for ever.
 //!
 //! ```text
-//!  0      number of paths (1 byte)
+//!  0      low four bits: number of paths; high four bits: which classes have not their usual mode
 //!  1..3   promised time to the next report, in milliseconds
 //!  then for each path, 34 bytes and its gaps:
 //!   0     link    1 generation    2 flags: carrier, metered, policy (2 bits), has a window
@@ -22,7 +22,7 @@
 use bytes::BufMut;
 use units::LinkId;
 
-use crate::policy::Policy;
+use crate::policy::{Modes, Policy};
 
 use super::stamp::Stamp;
 
@@ -79,6 +79,8 @@ pub struct PathReport {
 pub struct Report {
     /// Promised time to the next report, in milliseconds.
     pub interval_millis: u16,
+    /// How the household wants each class carried. Only the box's word counts.
+    pub modes: Modes,
     /// Each path, at most [`LinkId::MOST`].
     pub paths: Vec<PathReport>,
 }
@@ -111,7 +113,8 @@ impl Report {
     pub fn write(&self, to: &mut impl BufMut) {
         let mut room = LONGEST - 3;
         let paths = &self.paths[..self.paths.len().min(usize::from(LinkId::MOST))];
-        to.put_u8(u8::try_from(paths.len()).expect("at most MOST"));
+        let count = u8::try_from(paths.len()).expect("at most MOST");
+        to.put_u8(self.modes.bits() << 4 | count);
         to.put_u16(self.interval_millis);
         room -= paths.len() * PATH_BYTES;
         for path in paths {
@@ -127,11 +130,13 @@ impl Report {
     /// When it is anything but what [`Report::write`] writes.
     pub fn read(bytes: &[u8]) -> Result<Self, ReportError> {
         let mut rest = Rest(bytes);
-        let [count, i0, i1] = rest.take("the head")?;
+        let [first, i0, i1] = rest.take("the head")?;
+        let (count, modes) = (first & 0xf, Modes::from_bits(first >> 4));
         if count > LinkId::MOST {
             return Err(ReportError::Paths(count));
         }
-        let mut report = Self { interval_millis: u16::from_be_bytes([i0, i1]), paths: Vec::new() };
+        let interval_millis = u16::from_be_bytes([i0, i1]);
+        let mut report = Self { interval_millis, modes, paths: Vec::new() };
         for _ in 0..count {
             let path = PathReport::read(&mut rest)?;
             if report.paths.iter().any(|told| told.link == path.link) {
@@ -270,7 +275,8 @@ mod tests {
         let gaps = vec![Gap { back: 1, count: 1 }, Gap { back: 4, count: 3 }];
         let mut nothing = path(5, Vec::new());
         (nothing.newest, nothing.window) = (None, None);
-        let report = Report { interval_millis: 20, paths: vec![path(1, gaps), nothing] };
+        let modes = Modes::from_bits(0b0101);
+        let report = Report { interval_millis: 20, modes, paths: vec![path(1, gaps), nothing] };
         let mut bytes = Vec::new();
         report.write(&mut bytes);
         assert_eq!(Report::read(&bytes), Ok(report));
@@ -281,7 +287,7 @@ mod tests {
         let gaps: Vec<_> = (0..16).map(|n| Gap { back: 1 + 4 * n, count: 2 }).collect();
         let paths = (1..=LinkId::MOST).map(|number| path(number, gaps.clone())).collect();
         let mut bytes = Vec::new();
-        Report { interval_millis: 20, paths }.write(&mut bytes);
+        Report { interval_millis: 20, modes: Modes::default(), paths }.write(&mut bytes);
         assert!(bytes.len() <= LONGEST, "{}", bytes.len());
         assert_eq!(Report::read(&bytes).unwrap().paths.len(), usize::from(LinkId::MOST));
     }
@@ -289,8 +295,8 @@ mod tests {
     #[test]
     fn nonsense_is_refused_by_name() {
         let mut good = Vec::new();
-        Report { interval_millis: 20, paths: vec![path(1, vec![Gap { back: 2, count: 1 }])] }
-            .write(&mut good);
+        let paths = vec![path(1, vec![Gap { back: 2, count: 1 }])];
+        Report { paths, interval_millis: 20, modes: Modes::default() }.write(&mut good);
         let changed = |at: usize, value: u8| {
             let mut bytes = good.clone();
             bytes[at] = value;

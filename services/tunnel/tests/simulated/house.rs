@@ -253,6 +253,13 @@ impl House {
     }
 }
 
+/// A packet whose sender says that it is of no hurry (RFC 8622).
+pub(crate) fn background() -> BytesMut {
+    let mut buffer = packet(3, 0, 1_000);
+    buffer[Header::LENGTH + 1] = 1 << 2;
+    buffer
+}
+
 /// A UDP packet of IPv4 from `port`, with a number in its payload.
 fn packet(port: u16, number: u64, length: usize) -> BytesMut {
     let mut buffer = BytesMut::zeroed(Header::LENGTH + length);

@@ -8,7 +8,7 @@ use units::{Instant, LinkId};
 
 use super::super::congestion::Mask;
 use crate::path::State;
-use crate::{Counters, Event, Policy, Window};
+use crate::{Counters, Event, Modes, Policy, Window};
 
 /// Which far end: the relay sees many boxes, a box sees one relay, number 0.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -56,6 +56,8 @@ pub enum Command {
         /// Whether its bytes cost money.
         metered: bool,
     },
+    /// How each class is to be carried.
+    Modes(Modes),
     /// When an uplink is expected to be silent.
     Window {
         /// The uplink.

@@ -227,6 +227,7 @@ impl<D: Directory> Pump<D> {
             Command::Policy { link, policy, metered } => {
                 self.only_peer(now).tunnel.handle_policy(link, policy, metered, now);
             }
+            Command::Modes(modes) => self.only_peer(now).tunnel.handle_modes(modes),
             Command::Window { link, window } => {
                 self.only_peer(now).tunnel.handle_window(link, window, now);
             }
