@@ -1,6 +1,7 @@
 //! The contract in `xml/` is what the code serves. After a deliberate change, run the test with
 //! `PORCHLIGHT_WRITE_XML=1` and review the difference like any other.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use bus::home::{Home1, HomeStatus, StatusSource};
@@ -30,6 +31,10 @@ impl Source for Nothing {
     }
 
     async fn join(&self, _: &str) -> Result<(), WriteError> {
+        unreachable!("introspection writes nothing")
+    }
+
+    async fn set_modes(&self, _: BTreeMap<String, String>) -> Result<(), WriteError> {
         unreachable!("introspection writes nothing")
     }
 

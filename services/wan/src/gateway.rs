@@ -17,6 +17,7 @@ use core::net::SocketAddr;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use starlink::dish::DishReport;
+use tunnel::Modes;
 use units::{Instant, LinkId};
 
 use crate::availability::Availability;
@@ -29,6 +30,7 @@ use crate::direct::{Action, Direct, Switch};
 use crate::dish::{DishWord, Dishes};
 use crate::links::{AddressFact, LinkFact, Links, News, RouteFact, Snapshot};
 use crate::measured::Measured;
+use crate::modes::to_words;
 use crate::resolvers::Resolvers;
 use crate::status::{Allowance, Mode, State, Status, UplinkStatus};
 use crate::uplink::{Device, Happening, Policy, Uplink, UplinkEvent};
@@ -41,6 +43,8 @@ const MOST_EVENTS: usize = 64;
 pub struct Configuration {
     /// The uplinks, with the owner's changes.
     pub uplinks: Vec<Uplink>,
+    /// How each class of traffic is carried by the tunnel, with the owner's changes.
+    pub modes: Modes,
     /// Whom to ask whether the world answers.
     pub targets: Targets,
     /// Where the providers' midnight is.
@@ -78,6 +82,7 @@ impl PathReport {
 #[derive(Debug)]
 pub struct Gateway {
     uplinks: Vec<Uplink>,
+    modes: Modes,
     links: Links,
     seen_links: bool,
     direct: Direct,
@@ -101,7 +106,7 @@ impl Gateway {
     /// A box of which nothing has been heard yet.
     #[must_use]
     pub fn new(configuration: Configuration, now: Instant) -> Self {
-        let Configuration { uplinks, targets, zone, saved, boot } = configuration;
+        let Configuration { uplinks, modes, targets, zone, saved, boot } = configuration;
         let mut gateway = Self {
             links: Links::new(&uplinks),
             seen_links: false,
@@ -120,6 +125,7 @@ impl Gateway {
             switched: 0,
             status: Status::default(),
             changed: false,
+            modes,
             uplinks,
         };
         gateway.settle(now);
@@ -265,6 +271,17 @@ impl Gateway {
             self.decisions.note(now, cause, action);
         }
         self.direct.handle_tunnel(device);
+        self.settle(now);
+    }
+
+    /// The owner wants each class of traffic carried so.
+    pub fn handle_modes(&mut self, modes: Modes, now: Instant) {
+        if self.modes != modes {
+            self.modes = modes;
+            let rows = to_words(modes).into_iter().map(|(class, word)| format!("{class} {word}"));
+            let action = format!("{} from now on", rows.collect::<Vec<_>>().join(", "));
+            self.decisions.note(now, "the owner asked for it", action);
+        }
         self.settle(now);
     }
 
@@ -485,7 +502,8 @@ impl Gateway {
         let state = State::of(&told, self.direct.chosen());
         let switches = self.switched;
         let active = self.active(mode, &told);
-        let status = Status { state, mode, active, switches, uplinks: told };
+        let modes = self.modes;
+        let status = Status { state, mode, active, switches, modes, uplinks: told };
         if status != self.status {
             self.status = status;
             self.changed = true;

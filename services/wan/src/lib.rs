@@ -27,6 +27,7 @@ pub mod lan_prefix;
 pub mod links;
 pub mod measured;
 pub mod metrics;
+pub mod modes;
 pub mod resolvers;
 pub mod shell;
 pub mod status;

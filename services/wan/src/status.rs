@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use tunnel::Modes;
 use units::{Instant, LinkId};
 
 use crate::caps::{Limit, Standing};
@@ -45,6 +46,8 @@ pub struct Status {
     pub active: Vec<LinkId>,
     /// Times that the house left one uplink for another.
     pub switches: u64,
+    /// How each class of traffic is carried by the tunnel.
+    pub modes: Modes,
     /// All uplinks, in the order of the settings.
     pub uplinks: Vec<UplinkStatus>,
 }

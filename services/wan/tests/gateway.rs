@@ -52,6 +52,7 @@ fn gateway() -> Gateway {
         snapshot.routes.push(RouteFact { device, route: DefaultRoute { metric: 100, next_hop } });
     }
     let configuration = Configuration {
+        modes: tunnel::Modes::default(),
         uplinks,
         targets: Targets { servers: vec![SERVER], page: false },
         zone: TimeZone::UTC,

@@ -38,6 +38,7 @@ fn uplinks() -> Vec<Uplink> {
 
 fn gateway() -> Gateway {
     let configuration = Configuration {
+        modes: tunnel::Modes::default(),
         uplinks: uplinks(),
         targets: Targets::default(),
         zone: TimeZone::UTC,

@@ -1,5 +1,7 @@
 //! The object for the whole box.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use zbus::object_server::SignalEmitter;
 use zbus::{Connection, ObjectPath, OwnedObjectPath, Type, as_variant, interface};
@@ -56,6 +58,9 @@ pub struct ManagerStatus {
     /// All uplinks, in the order of the settings.
     #[serde(with = "as_variant")]
     pub uplinks: Vec<OwnedObjectPath>,
+    /// How each class of traffic is carried by the tunnel.
+    #[serde(with = "as_variant")]
+    pub modes: BTreeMap<String, String>,
 }
 
 /// What a switch of uplinks was like.
@@ -116,6 +121,21 @@ impl<S: Source> Manager<S> {
     #[zbus(property(emits_changed_signal = "const"))]
     fn uplinks(&self) -> Vec<OwnedObjectPath> {
         self.0.manager().uplinks
+    }
+
+    /// How each class of traffic is carried by the tunnel: "realtime" and "interactive" by
+    /// "failover" or "duplicate" (a copy goes by a second uplink whose bytes cost nothing), "bulk"
+    /// and "background" by "failover" or "spill" (side by side, and over to others from what is
+    /// full). Classes that are left out when writing stay as they are. Writing needs the polkit
+    /// action org.porchlight.wan1.set-modes.
+    #[zbus(property)]
+    fn modes(&self) -> BTreeMap<String, String> {
+        self.0.manager().modes
+    }
+
+    #[zbus(property)]
+    async fn set_modes(&self, modes: BTreeMap<String, String>) -> Result<(), WriteError> {
+        self.0.set_modes(modes).await
     }
 
     /// The last decisions, the newest last. Each has "When" (t: microseconds since boot), "Cause"

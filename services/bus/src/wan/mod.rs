@@ -9,6 +9,7 @@
 mod manager;
 mod uplink;
 
+use std::collections::BTreeMap;
 use std::future::Future;
 
 use serde::{Deserialize, Serialize};
@@ -73,6 +74,12 @@ pub trait Source: Clone + Send + Sync + 'static {
 
     /// Keeps the line that enrols the box at a relay.
     fn join(&self, line: &str) -> impl Future<Output = Result<(), WriteError>> + Send;
+
+    /// Takes over how the owner wants each class of traffic carried; classes left out stay.
+    fn set_modes(
+        &self,
+        modes: BTreeMap<String, String>,
+    ) -> impl Future<Output = Result<(), WriteError>> + Send;
 
     /// Takes over the owner's policy for the uplink called `name`.
     fn set_policy(

@@ -1,5 +1,6 @@
 //! A way out that says what the test wants, on a connection of its own, so that it can die.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use bus::wan::{
@@ -30,6 +31,10 @@ impl Source for Sayings {
     }
 
     async fn join(&self, _: &str) -> Result<(), WriteError> {
+        Err(WriteError::Invalid(String::from("nobody asks")))
+    }
+
+    async fn set_modes(&self, _: BTreeMap<String, String>) -> Result<(), WriteError> {
         Err(WriteError::Invalid(String::from("nobody asks")))
     }
 
@@ -90,6 +95,7 @@ fn status(state: State, broadband: Health, starlink: Health) -> WanStatus {
         mode: Mode::Direct,
         active: carrier.iter().map(|(name, ..)| path_of(name)).collect(),
         uplinks: lines.iter().map(|(name, ..)| path_of(name)).collect(),
+        modes: BTreeMap::new(),
     };
     let uplinks = lines.map(|(name, kind, health, policy)| UplinkStatus {
         name: name.to_owned(),

@@ -1,5 +1,6 @@
 //! The uplinks on the bus.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -10,6 +11,7 @@ use bus::wan::{
 use starlink::dish::{Cause, DrainReason};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::sleep;
+use tunnel::Modes;
 use units::{Instant, LinkId, MilliWatt};
 use zbus::{Connection, OwnedObjectPath};
 
@@ -19,6 +21,7 @@ use super::store::StoreError;
 use crate::direct::Switch;
 use crate::direct::health::Health;
 use crate::gateway::Gateway;
+use crate::modes::{from_words, to_words};
 use crate::status::{self, Status};
 use crate::uplink::{Kind, Policy, Uplink};
 
@@ -36,8 +39,6 @@ pub(super) const SWITCHES: usize = 16;
 /// What the owner changed.
 #[derive(Debug)]
 pub(super) struct Command {
-    /// Of which uplink.
-    pub(super) name: String,
     /// What.
     pub(super) what: Change,
     /// Told once it is done.
@@ -45,12 +46,14 @@ pub(super) struct Command {
 }
 
 /// What the owner can change.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Change {
-    /// The policy.
-    Policy(Policy),
-    /// The cap.
-    Cap(Option<u64>),
+    /// The policy of an uplink.
+    Policy(String, Policy),
+    /// The cap of an uplink.
+    Cap(String, Option<u64>),
+    /// How classes of traffic are carried.
+    Modes(Modes),
 }
 
 /// What the objects say.
@@ -92,7 +95,6 @@ impl Published {
     /// Keeps a change on disk, and only then tells the main loop: what is acknowledged survives.
     async fn change(
         &self,
-        name: &str,
         what: Change,
         keep: impl FnOnce(&mut Owner) -> Result<(), StoreError> + Send + 'static,
     ) -> Result<(), WriteError> {
@@ -104,7 +106,7 @@ impl Published {
         let kept = kept.await.map_err(|_| stopping())?;
         kept.map_err(|error| WriteError::NotSaved(error.to_string()))?;
         let (done, told) = oneshot::channel();
-        let command = Command { name: name.to_owned(), what, done };
+        let command = Command { what, done };
         self.commands.send(command).await.map_err(|_| stopping())?;
         told.await.map_err(|_| stopping())
     }
@@ -136,6 +138,13 @@ impl Source for Published {
         }
     }
 
+    async fn set_modes(&self, words: BTreeMap<String, String>) -> Result<(), WriteError> {
+        let before = from_words(&self.manager().modes, Modes::default()).unwrap_or_default();
+        let modes = from_words(&words, before)
+            .map_err(|error| WriteError::Invalid(format!("Modes: {error}")))?;
+        self.change(Change::Modes(modes), move |owner| owner.keep_modes(modes)).await
+    }
+
     async fn set_policy(&self, name: &str, policy: bus::wan::Policy) -> Result<(), WriteError> {
         let policy = match policy {
             bus::wan::Policy::Primary => Policy::Primary,
@@ -148,13 +157,14 @@ impl Source for Published {
             }
         };
         let of = name.to_owned();
-        self.change(name, Change::Policy(policy), move |owner| owner.keep_policy(&of, policy)).await
+        let change = Change::Policy(name.to_owned(), policy);
+        self.change(change, move |owner| owner.keep_policy(&of, policy)).await
     }
 
     async fn set_cap_bytes(&self, name: &str, bytes: u64) -> Result<(), WriteError> {
         let of = name.to_owned();
-        let cap = Change::Cap((bytes > 0).then_some(bytes));
-        self.change(name, cap, move |owner| owner.keep_cap(&of, bytes)).await
+        let cap = Change::Cap(name.to_owned(), (bytes > 0).then_some(bytes));
+        self.change(cap, move |owner| owner.keep_cap(&of, bytes)).await
     }
 }
 
@@ -238,6 +248,7 @@ fn contract(status: &Status, uplinks: &[Uplink]) -> WanStatus {
         },
         active: status.active.iter().map(|link| path(*link, uplinks)).collect(),
         uplinks: uplinks.iter().map(|uplink| path_of(uplink.name.as_str())).collect(),
+        modes: to_words(status.modes),
     };
     WanStatus { manager, uplinks: status.uplinks.iter().map(contract_uplink).collect() }
 }

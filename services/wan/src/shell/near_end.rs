@@ -27,7 +27,7 @@ use tunnel::shell::pump::{Command, Directory, Handles, PeerId, Pump};
 use tunnel::shell::socket::Leash;
 use tunnel::shell::tun::Tun;
 use tunnel::wire::Welcome;
-use tunnel::{End, Event, State};
+use tunnel::{End, Event, Modes, State};
 use units::{Instant, LinkId};
 
 use super::join;
@@ -247,6 +247,7 @@ struct NearEnd {
     device: TunnelDevice,
     sky: Sky,
     lines: BTreeMap<LinkId, Line>,
+    modes: Option<Modes>,
     settled: bool,
     carries: Option<bool>,
     carried_at: Instant,
@@ -295,6 +296,7 @@ impl NearEnd {
             device,
             sky: Sky::new(uplinks),
             lines,
+            modes: None,
             settled: false,
             carries: None,
             carried_at: now,
@@ -318,6 +320,10 @@ impl NearEnd {
 
     /// What the owner, the caps and the dishes allow, and whether uplinks can be used at all.
     async fn look_at_status(&mut self, status: &Status) {
+        if self.modes != Some(status.modes) {
+            self.modes = Some(status.modes);
+            self.command(Command::Modes(status.modes)).await;
+        }
         for told in &status.uplinks {
             let link = told.uplink.id;
             let Some(line) = self.lines.get_mut(&link) else { continue };

@@ -1,11 +1,13 @@
 //! What the owner changed over the bus, kept over restarts beside the settings.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use tunnel::Modes;
 
 use super::store::{self, StoreError};
+use crate::modes::{from_words, to_words};
 use crate::uplink::{Policy, Uplink};
 
 /// What the owner changed of one uplink.
@@ -16,18 +18,40 @@ pub(super) struct Change {
     cap_bytes: Option<u64>,
 }
 
-/// What the owner changed, by port.
+/// What the owner changed: of each port, and of how classes of traffic are carried.
 #[derive(Debug)]
 pub(super) struct Owner {
     file: PathBuf,
     changes: BTreeMap<String, Change>,
+    modes_file: PathBuf,
+    modes: BTreeMap<String, String>,
 }
 
 impl Owner {
-    /// Reads what was kept.
-    pub(super) fn load(file: PathBuf) -> Self {
-        let changes = store::load(&file);
-        Self { file, changes }
+    /// Reads what was kept in the folder `state`.
+    pub(super) fn load(state: &Path) -> Self {
+        let (file, modes_file) = (state.join("owner.json"), state.join("modes.json"));
+        let (changes, modes) = (store::load(&file), store::load(&modes_file));
+        Self { file, changes, modes_file, modes }
+    }
+
+    /// What was kept instead of what the settings say, as far as it can be understood.
+    pub(super) fn modes(&self, settings: Modes) -> Modes {
+        from_words(&self.modes, settings).unwrap_or_else(|error| {
+            tracing::error!("{}: {error}; as in the settings", self.modes_file.display());
+            settings
+        })
+    }
+
+    /// Keeps modes.
+    ///
+    /// # Errors
+    /// [`StoreError`]; nothing is changed then.
+    pub(super) fn keep_modes(&mut self, modes: Modes) -> Result<(), StoreError> {
+        let words = to_words(modes);
+        store::save(&self.modes_file, &words)?;
+        self.modes = words;
+        Ok(())
     }
 
     /// Puts what was kept in the place of what the settings say.

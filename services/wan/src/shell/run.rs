@@ -158,7 +158,7 @@ impl World {
         // Listening comes first: what happens while we list is heard afterwards.
         let news = NewsSocket::open().map_err(failed("the kernel's news"))?;
         let kernel = Kernel::open().map_err(failed("the way to the kernel"))?;
-        let owner = Owner::load(settings.state.join("owner.json"));
+        let owner = Owner::load(&settings.state);
         let mut uplinks = settings.uplinks;
         owner.apply(&mut uplinks);
         let usage = settings.state.join("usage.json");
@@ -166,6 +166,7 @@ impl World {
         let page = host.is_some() && !servers.is_empty();
         let configuration = Configuration {
             uplinks: uplinks.clone(),
+            modes: owner.modes(settings.modes),
             targets: Targets { servers, page },
             zone: settings.time_zone,
             saved: store::load(&usage),
@@ -417,12 +418,26 @@ fn learn(gateway: &mut Gateway, message: &RouteNetlinkMessage, now: Instant) {
 
 /// Does what the owner asked for, and says so.
 fn obey(gateway: &mut Gateway, command: Command) {
-    let uplink = gateway.uplinks().iter().find(|uplink| uplink.name.as_str() == command.name);
-    let Some(link) = uplink.map(|uplink| uplink.id) else { return };
-    match command.what {
-        Change::Policy(policy) => gateway.handle_policy(link, policy, clock::now()),
-        Change::Cap(cap_bytes) => gateway.handle_cap(link, cap_bytes, clock::now()),
+    let now = clock::now();
+    let link = |gateway: &Gateway, name: &str| {
+        let mut uplinks = gateway.uplinks().iter();
+        uplinks.find(|uplink| uplink.name.as_str() == name).map(|uplink| uplink.id)
     };
+    let done = match command.what {
+        Change::Policy(name, policy) => {
+            link(gateway, &name).is_some_and(|link| gateway.handle_policy(link, policy, now))
+        }
+        Change::Cap(name, bytes) => {
+            link(gateway, &name).is_some_and(|link| gateway.handle_cap(link, bytes, now))
+        }
+        Change::Modes(modes) => {
+            gateway.handle_modes(modes, now);
+            true
+        }
+    };
+    if !done {
+        return;
+    }
     // Whoever asked may have gone.
     let _ = command.done.send(());
 }

@@ -1,5 +1,6 @@
 //! `wan`'s settings, and the part of the board's card that it needs.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -8,8 +9,10 @@ use jiff::tz::TimeZone;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer};
 use starlink::shell::follow::DISH;
+use tunnel::Modes;
 use units::{LinkId, PortName};
 
+use crate::modes::from_words;
 use crate::uplink::{BillingDay, Kind, MOST_UPLINKS, Policy, Uplink};
 
 /// Most servers that are asked whether the world answers.
@@ -35,6 +38,9 @@ pub struct Settings {
     /// `CET-1CEST,M3.5.0,M10.5.0/3`.
     #[serde(default = "utc", deserialize_with = "zone")]
     pub time_zone: TimeZone,
+    /// How each class of traffic is carried by the tunnel.
+    #[serde(default, deserialize_with = "modes")]
+    pub modes: Modes,
     /// The uplinks, in order of preference among equals.
     #[serde(default, rename = "uplink", deserialize_with = "uplinks")]
     pub uplinks: Vec<Uplink>,
@@ -193,6 +199,11 @@ fn number<E: Error>(rows: impl Iterator<Item = Row>) -> Result<Vec<Uplink>, E> {
         uplinks.push(Uplink { id, name, kind, policy, metered, cap_bytes, billing_day });
     }
     Ok(uplinks)
+}
+
+fn modes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Modes, D::Error> {
+    let words = BTreeMap::<String, String>::deserialize(deserializer)?;
+    from_words(&words, Modes::default()).map_err(D::Error::custom)
 }
 
 fn port<'de, D: Deserializer<'de>>(deserializer: D) -> Result<PortName, D::Error> {
