@@ -72,6 +72,47 @@ fn a_silent_black_hole_costs_a_moment_and_no_packet() {
 }
 
 #[test]
+fn a_switch_tells_for_how_long_nothing_passed_and_what_was_lost() {
+    for seed in seeds() {
+        let mut house = house(seed);
+        let from = house.now;
+        house.cut(0, true);
+        house.run(4_000 * MS);
+        for (at, gap, lost) in house.told_switches(from) {
+            let cut_for = at.saturating_since(from);
+            assert!((200 * MS..=300 * MS).contains(&gap), "seed {seed}: {gap:?} of {cut_for:?}");
+            assert_eq!(lost, 0, "seed {seed}: what was on its way went again");
+        }
+        assert_eq!(house.told_switches(from).len(), 2, "seed {seed}: one at each end");
+        house.cut(0, false);
+        let healed = house.now;
+        house.run(3_000 * MS);
+        let back: Vec<_> = house.told_switches(healed);
+        assert_eq!(back.len(), 2, "seed {seed}: {back:?}");
+        for (_, gap, lost) in back {
+            assert_eq!((gap, lost), (Duration::ZERO, 0), "seed {seed}: by preference");
+        }
+    }
+}
+
+#[test]
+fn a_path_cut_one_way_has_been_still_as_long_as_that_way() {
+    for seed in seeds() {
+        for side in [0, 1] {
+            let mut house = house(seed);
+            let from = house.now;
+            house.links[0][side].cut = true;
+            house.run(4_000 * MS);
+            let told = house.told_switches(from);
+            let (at, gap, lost) = told[0];
+            let cut_for = at.saturating_since(from);
+            assert!(gap >= 200 * MS && gap <= cut_for + 50 * MS, "seed {seed}: {told:?}");
+            assert_eq!(lost, 0, "seed {seed}");
+        }
+    }
+}
+
+#[test]
 fn without_a_second_path_the_meter_sees_red() {
     let mut house = House::new(&[CABLE], 1);
     house.run(2_000 * MS);
@@ -247,6 +288,10 @@ fn both_paths_gone_for_a_minute_and_back() {
         house.cut(1, false);
         let back = house.now;
         house.run(3_000 * MS);
+        for (at, gap, lost) in house.told_switches(back).into_iter().take(1) {
+            assert!(gap > 59_000 * MS && gap <= at.saturating_since(back) + 60_500 * MS, "{gap:?}");
+            assert!((11_000..=12_000).contains(&lost), "seed {seed}: {lost} of a minute's call");
+        }
         let arrived =
             house.calls.each_ref().map(|call| call.lost(back + 200 * MS, back + 2_000 * MS));
         assert_eq!(arrived, [0, 0], "seed {seed}");

@@ -26,7 +26,7 @@ use crate::decisions::{Decision, Decisions};
 use crate::direct::health::Health;
 use crate::direct::kernel::{Change, KernelState, RouteKey, Rule};
 use crate::direct::probe::{Evidence, Outcome, Probe, Prober, Situation, Targets};
-use crate::direct::{Action, Direct, Switch};
+use crate::direct::{Action, Direct, Switch, Why};
 use crate::dish::{DishWord, Dishes};
 use crate::links::{AddressFact, LinkFact, Links, News, RouteFact, Snapshot};
 use crate::measured::Measured;
@@ -76,6 +76,19 @@ impl PathReport {
     pub const fn none(link: LinkId) -> Self {
         Self { link, health: None, rtt: None, loss_ppm: 0, next_boundary: None }
     }
+}
+
+/// What is urgent in the tunnel takes another path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Move {
+    /// The uplink of the path it took, if there was one.
+    pub from: Option<LinkId>,
+    /// The uplink of the path it takes, if there is one.
+    pub to: Option<LinkId>,
+    /// For how long nothing had passed on the path left.
+    pub gap: Duration,
+    /// How many packets could not be sent again.
+    pub lost: u32,
 }
 
 /// The machine.
@@ -285,6 +298,28 @@ impl Gateway {
         self.settle(now);
     }
 
+    /// The tunnel moved what is urgent. While the house goes out through it, that is the switch
+    /// that is told, and not the choice of an uplink for what goes beside it.
+    pub fn handle_move(&mut self, moved: Move, now: Instant) {
+        if !self.direct.is_tunnelled() {
+            return;
+        }
+        let Move { from, to, gap, lost } = moved;
+        let why = match self.direct.why(from) {
+            // The word of the path comes after this one.
+            Why::Better | Why::Policy if !gap.is_zero() => Why::Silent,
+            why => why,
+        };
+        let switch = Switch { from, to, why, at: now, gap, lost };
+        let action = match to {
+            Some(to) => format!("what is urgent takes {}", self.name(to)),
+            None => String::from("nothing in the tunnel carries what is urgent"),
+        };
+        self.decisions.note(now, switch.cause(), action);
+        self.push_switch(switch);
+        self.changed = true;
+    }
+
     /// The owner wants something else of `link`. `false` if there is no such uplink.
     pub fn handle_policy(&mut self, link: LinkId, policy: Policy, now: Instant) -> bool {
         let Some(uplink) = self.uplinks.iter_mut().find(|uplink| uplink.id == link) else {
@@ -350,7 +385,7 @@ impl Gateway {
         self.events.pop_front()
     }
 
-    /// The next change of the uplink that new flows take.
+    /// The next change of the uplink that new flows take or, in the tunnel, what is urgent.
     pub fn poll_switch(&mut self) -> Option<Switch> {
         self.switches.pop_front()
     }
@@ -420,12 +455,18 @@ impl Gateway {
         while let Some(switch) = self.direct.poll_switch() {
             self.note_switch(&switch);
             self.switched += u64::from(switch.from.is_some() && switch.to.is_some());
-            if self.switches.len() == MOST_EVENTS {
-                self.switches.pop_front();
+            if !self.direct.is_tunnelled() {
+                self.push_switch(switch);
             }
-            self.switches.push_back(switch);
         }
         self.tell(now);
+    }
+
+    fn push_switch(&mut self, switch: Switch) {
+        if self.switches.len() == MOST_EVENTS {
+            self.switches.pop_front();
+        }
+        self.switches.push_back(switch);
     }
 
     fn apply_caps(&mut self, now: Instant) {
@@ -552,6 +593,6 @@ impl Gateway {
             Some(to) => format!("new flows take {}", self.name(to)),
             None => String::from("nothing carries the house"),
         };
-        self.decisions.note(switch.at, switch.why.words(), action);
+        self.decisions.note(switch.at, switch.cause(), action);
     }
 }

@@ -10,7 +10,7 @@ use wan::direct::health::Health;
 use wan::direct::kernel::{KernelState, RouteKey, Version};
 use wan::direct::probe::{Outcome, Probe, Question, Targets};
 use wan::direct::{Action, DISH};
-use wan::gateway::{Configuration, Gateway, PathReport};
+use wan::gateway::{Configuration, Gateway, Move, PathReport};
 use wan::links::{AddressFact, DefaultRoute, LinkFact, NextHop, RouteFact, Snapshot};
 use wan::status::{Mode, State};
 use wan::uplink::{BillingDay, Device, Happening, Kind, Policy, Uplink};
@@ -130,6 +130,37 @@ fn the_tunnel_carries_the_house_while_it_says_so() {
     assert!(gateway.desired().routes.contains_key(&own), "its sockets leave by their uplinks");
     gateway.handle_tunnel(None, at(2));
     assert_eq!(carrier(&gateway), Some(device(BROADBAND)));
+}
+
+#[test]
+fn in_the_tunnel_its_own_switch_is_told_with_what_it_cost() {
+    let mut gateway = gateway();
+    let moved = |gap, lost| Move {
+        from: Some(BROADBAND),
+        to: Some(STARLINK),
+        gap: Duration::from_millis(gap),
+        lost,
+    };
+    while gateway.poll_switch().is_some() {}
+    gateway.handle_move(moved(262, 0), at(1));
+    assert_eq!(gateway.poll_switch(), None, "the house does not go out through it");
+    gateway.handle_tunnel(Some(Device(77)), at(1));
+    let mut told = |moved| {
+        gateway.handle_move(moved, at(2));
+        let switch = gateway.poll_switch().expect("it is told");
+        assert_eq!((switch.from, switch.to), (Some(BROADBAND), Some(STARLINK)));
+        let last = gateway.decisions().last().expect("it is noted").clone();
+        assert_eq!(last.action, "what is urgent takes starlink0");
+        (last.cause, switch.gap.as_millis(), switch.lost)
+    };
+    let silent = "nothing came back over the other, nothing passed for 262 ms";
+    assert_eq!(told(moved(262, 0)), (silent.into(), 262, 0));
+    assert_eq!(told(moved(262, 3)), (format!("{silent}, packets lost: 3"), 262, 3));
+    assert_eq!(told(moved(0, 0)), ("it is preferred and does well".into(), 0, 0));
+    let report = PathReport { health: Some(Health::Down), ..PathReport::none(BROADBAND) };
+    gateway.handle_path(report, at(3));
+    assert_eq!(carrier(&gateway), Some(Device(77)));
+    assert_eq!(gateway.poll_switch(), None, "the uplink beside the tunnel");
 }
 
 #[test]

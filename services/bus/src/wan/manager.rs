@@ -72,9 +72,9 @@ pub struct Switched {
     pub to: OwnedObjectPath,
     /// Why, in a few words.
     pub why: String,
-    /// For how long nothing could pass, in microseconds, as far as is known.
+    /// For how long nothing had passed on the uplink left, in microseconds, as far as is known.
     pub gap_micros: u32,
-    /// How many packets of the house were lost, as far as is known.
+    /// How many packets of the house were lost for good, as far as is known.
     pub lost: u32,
 }
 
@@ -151,8 +151,14 @@ impl<S: Source> Manager<S> {
         self.0.join(line).await
     }
 
-    /// New flows take another uplink, and flows in the tunnel have moved. `from` or `to` is "/"
-    /// where there is none. `gap_micros` and `lost` are 0 where nobody measured.
+    /// New flows take another uplink or, while the house goes out through the tunnel, what is
+    /// urgent in it does. `from` or `to` is "/" where there is none.
+    ///
+    /// In the tunnel `gap_micros` is for how long nothing had passed over `from` when it was left,
+    /// in the direction that had been still for longer, as far as this end knows; 0 where it still
+    /// carried. A call notices less: it is copied to another uplink from the first doubt on. `lost`
+    /// is how many urgent packets of this end were on their way over `from`, not known to have
+    /// arrived, and could not be sent again. Both are 0 in direct mode, where nobody measures.
     #[zbus(signal)]
     async fn switched(
         emitter: &SignalEmitter<'_>,

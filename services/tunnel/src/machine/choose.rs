@@ -41,7 +41,7 @@ impl Rank {
 
 impl Tunnel {
     /// Chooses anew where what is urgent goes.
-    pub(super) fn choose(&mut self) {
+    pub(super) fn choose(&mut self, now: Instant) {
         let usable = |index: &usize| self.paths[*index].is_usable();
         let key = |index: &usize| {
             let path = &self.paths[*index];
@@ -59,10 +59,24 @@ impl Tunnel {
             return;
         }
         let link = |index: Option<usize>| index.map(|index| self.paths[index].link);
-        let event = Event::Switched { from: link(self.best), to: link(next) };
+        let (from, to) = (link(self.best), link(next));
         self.counters.switches += u64::from(self.best.is_some() && next.is_some());
-        self.best = next;
-        self.tell(event);
+        let left = core::mem::replace(&mut self.best, next);
+        let (gap, lost) = left.map_or((Duration::ZERO, 0), |left| self.leave(left, now));
+        self.tell(Event::Switched { from, to, gap, lost });
+    }
+
+    /// What it costs that what is urgent leaves a path: for how long nothing had passed on it, and
+    /// how many packets are lost. Nothing is where it is left for a better one.
+    fn leave(&mut self, left: usize, now: Instant) -> (Duration, u32) {
+        let path = &self.paths[left];
+        let gap = path.still_since().map_or(Duration::ZERO, |since| now.saturating_since(since));
+        match path.health.state() {
+            State::Up | State::Probation => (Duration::ZERO, 0),
+            // What is on its way has been copied, and is given up only when the path is.
+            State::Suspect => (gap, 0),
+            State::Down => (gap, self.evacuate(left, now)),
+        }
     }
 
     fn is_worth_it(&self, current: usize, candidate: usize) -> bool {

@@ -54,6 +54,13 @@ pub enum Event {
         from: Option<LinkId>,
         /// The path now, if there is one.
         to: Option<LinkId>,
+        /// For how long nothing had passed on the path before when it was left, as far as this end
+        /// knows; zero where that path still carried. A call notices less: what is urgent is
+        /// copied from the first doubt on.
+        gap: Duration,
+        /// Urgent packets that were on their way there, of which nobody had told that they arrived,
+        /// and that could not be sent again.
+        lost: u32,
     },
     /// How a path's datagrams arrived in the last moments: what a slot clock learns from.
     Rhythm {

@@ -91,15 +91,19 @@ impl Tunnel {
     }
 
     /// `index` does not carry any more: all that waits for it, and all that is on its way without
-    /// a report, goes another way.
-    pub(super) fn evacuate(&mut self, index: usize, now: Instant) {
-        let Some(other) = self.alternative(index) else { return };
+    /// a report, goes another way. How many urgent packets on their way cannot go again.
+    pub(super) fn evacuate(&mut self, index: usize, now: Instant) -> u32 {
+        let Some(other) = self.alternative(index) else { return self.paths[index].sent.alone() };
+        let slipped = self.paths[index].sent.slipped();
         let mut stuck = self.paths[index].sent.take_unreported();
+        let urgent = stuck.iter().filter(|sent| sent.class.is_urgent()).count();
+        let before = self.paths[other].copies.len();
         // Should there be more than is kept, it is the calls that are kept.
         stuck.sort_by_key(|sent| !sent.class.is_urgent());
         for sent in stuck.iter().filter(|sent| sent.tries < MOST_TRIES) {
             self.inject(other, again(sent, now));
         }
+        let again = self.paths[other].copies.len() - before;
         for packet in self.paths[index].drain() {
             if packet.tries > 0 {
                 self.inject(other, packet);
@@ -112,6 +116,7 @@ impl Tunnel {
             };
             self.paths[target.unwrap_or(other)].queues[packet.class.index()].push(packet);
         }
+        slipped.saturating_add(u32::try_from(urgent - again).unwrap_or(u32::MAX))
     }
 
     /// Packets that were lost on their way, once more, if they are worth it.

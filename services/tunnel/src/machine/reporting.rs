@@ -80,7 +80,7 @@ impl Tunnel {
             }
             self.learn(about, told, about == index, now);
         }
-        self.choose();
+        self.choose(now);
     }
 
     /// What the box says of its own side.

@@ -35,14 +35,15 @@ impl Tunnel {
             match to {
                 State::Suspect => self.copy_unreported(index, now),
                 State::Down => {
-                    self.choose();
+                    self.choose(now);
                     self.evacuate(index, now);
                 }
                 State::Up | State::Probation => {}
             }
         }
-        self.choose();
+        self.choose(now);
         self.leave_unusable(now);
+        self.note_copied();
         self.tell_rhythms(awake, now);
     }
 
@@ -66,6 +67,17 @@ impl Tunnel {
         for index in 0..self.paths.len() {
             if !self.paths[index].is_usable() && self.paths[index].has_waiting() {
                 self.evacuate(index, now);
+            }
+        }
+    }
+
+    /// What is urgent on a path in doubt goes another way as well, where there is one.
+    fn note_copied(&mut self) {
+        for index in 0..self.paths.len() {
+            let doubtful =
+                !matches!(self.paths[index].health.state(), State::Up | State::Probation);
+            if doubtful && self.alternative(index).is_some() {
+                self.paths[index].sent.note_copied();
             }
         }
     }

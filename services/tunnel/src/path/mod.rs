@@ -89,6 +89,8 @@ pub struct Path {
     pub far_interval: Duration,
     /// Since when something should have been heard, at the latest.
     pub listening_since: Instant,
+    /// Since when nothing had passed on the connection before this one.
+    still_before: Option<Instant>,
     /// Smoothed round trip, if measured.
     pub round_trip: Option<Duration>,
     /// Least round trip of this connection.
@@ -140,6 +142,7 @@ impl Path {
             heard_report: Instant::BOOT,
             far_interval: IDLE_INTERVAL,
             listening_since: now,
+            still_before: None,
             round_trip: None,
             least_round_trip: None,
             far_queue: Duration::ZERO,
@@ -156,8 +159,9 @@ impl Path {
     pub fn connect(&mut self, generation: u8, longest: usize, now: Instant) {
         self.generation = generation;
         self.connected = true;
+        self.still_before = self.still_since();
         self.arrivals = Arrivals::default();
-        self.sent = SentRing::default();
+        self.sent = self.sent.next_connection();
         self.ready.clear();
         self.longest = longest;
         self.far_carrier = true;
@@ -181,6 +185,16 @@ impl Path {
             self.least_round_trip = self.round_trip;
         }
         self.window = window;
+    }
+
+    /// Since when nothing has passed, as far as is known: since the newest arrival, or since the
+    /// newest report that something had arrived there. One direction may be cut and the other not:
+    /// the one that has been still for longer counts.
+    #[must_use]
+    pub fn still_since(&self) -> Option<Instant> {
+        let heard = self.arrivals.newest().map(|newest| newest.at);
+        let told = self.sent.progressed_at();
+        heard.into_iter().chain(told).min().or(self.still_before)
     }
 
     /// Whether it may carry inner packets at all.

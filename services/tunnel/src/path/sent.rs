@@ -69,6 +69,12 @@ pub struct SentRing {
     reported: u64,
     /// When the first datagram after that went out, although it may be kept no longer.
     waiting_since: Instant,
+    /// When a report last told of something new.
+    progressed_at: Option<Instant>,
+    /// What is urgent before this number went another way as well.
+    copied: u64,
+    /// Urgent packets after the highest reported that are kept no longer and went no other way.
+    slipped: u32,
 }
 
 impl SentRing {
@@ -93,8 +99,41 @@ impl SentRing {
             if !(full || done || (old && self.entries.len() > 1)) {
                 break;
             }
+            let alone = self.first >= self.copied.max(self.reported);
+            self.slipped = self.slipped.saturating_add((alone && oldest.is_urgent()).into());
             self.pop_front();
         }
+    }
+
+    /// When a report last told that something had arrived.
+    #[must_use]
+    pub const fn progressed_at(&self) -> Option<Instant> {
+        self.progressed_at
+    }
+
+    /// Everything urgent that went out so far has gone another way as well.
+    pub fn note_copied(&mut self) {
+        self.copied = self.next_sequence();
+    }
+
+    /// Urgent packets that can be sent again no more, because they are kept no longer.
+    #[must_use]
+    pub const fn slipped(&self) -> u32 {
+        self.slipped
+    }
+
+    /// Urgent packets without a report that went no other way, whether they are kept or not.
+    #[must_use]
+    pub fn alone(&self) -> u32 {
+        let numbered = (self.first..).zip(&self.entries);
+        let kept = numbered.filter(|(number, entry)| *number >= self.copied && entry.is_urgent());
+        self.slipped.saturating_add(u32::try_from(kept.count()).unwrap_or(u32::MAX))
+    }
+
+    /// The ring of the next connection. What was on its way on this one can be sent again no more.
+    #[must_use]
+    pub fn next_connection(&self) -> Self {
+        Self { slipped: self.alone(), ..Self::default() }
     }
 
     /// When the oldest datagram that no report has reached yet was sent.
@@ -105,6 +144,7 @@ impl SentRing {
 
     /// What is kept and has not been reported, oldest first. It is not kept any more.
     pub fn take_unreported(&mut self) -> Vec<Sent> {
+        self.slipped = 0;
         self.entries.iter_mut().filter_map(|entry| entry.packet.take()).collect()
     }
 
@@ -129,6 +169,10 @@ impl SentRing {
         lesson.progress = highest >= self.reported;
         if lesson.progress {
             self.reported = highest + 1;
+            self.progressed_at = Some(now);
+            // Of those kept no longer nobody knows which had been urgent.
+            let beyond = self.first.saturating_sub(self.reported);
+            self.slipped = self.slipped.min(u32::try_from(beyond).unwrap_or(u32::MAX));
             let next = usize::try_from(self.reported.saturating_sub(self.first)).unwrap_or(0);
             self.waiting_since = self.entries.get(next).map_or(now, |entry| entry.at);
         }
@@ -166,6 +210,10 @@ impl SentRing {
 }
 
 impl Entry {
+    fn is_urgent(&self) -> bool {
+        self.packet.as_ref().is_some_and(|packet| packet.class.is_urgent())
+    }
+
     fn learn(&mut self, missing: bool, now: Instant, lesson: &mut Lesson) {
         if !missing {
             lesson.arrived += u32::from(self.packet.take().is_some());
@@ -254,6 +302,23 @@ mod tests {
         let gaps = [Gap { back: 1, count: 1 }, Gap { back: 3, count: 1 }];
         ring.handle_report(9, &gaps, false, at(20));
         assert_eq!(kept(&ring), [6, 8]);
+    }
+
+    #[test]
+    fn what_is_kept_no_longer_is_counted_unless_it_went_another_way_or_arrived() {
+        let mut lost = ring(1_000);
+        assert_eq!((lost.slipped(), lost.alone()), (599, 1_000));
+        assert_eq!(lost.next_connection().slipped(), 1_000);
+        lost.handle_report(499, &[], true, at(1_000));
+        assert_eq!((lost.slipped(), lost.alone()), (99, 500), "so many had come after all");
+        lost.handle_report(800, &[], true, at(1_000));
+        assert_eq!((lost.slipped(), lost.alone()), (0, 199));
+        let mut copied = ring(100);
+        copied.note_copied();
+        for number in 100..1_000 {
+            copied.push(None, 100, at(number));
+        }
+        assert_eq!((copied.slipped(), copied.alone()), (0, 0));
     }
 
     #[test]

@@ -244,6 +244,15 @@ impl House {
         self.now = next.max(self.now + Duration::from_micros(50));
     }
 
+    /// When what is urgent changed its path at either end, and what was told of it.
+    pub(crate) fn told_switches(&self, from: Instant) -> Vec<(Instant, Duration, u32)> {
+        let told = |(at, _, event): &(Instant, usize, Event)| match event {
+            Event::Switched { gap, lost, .. } if *at >= from => Some((*at, *gap, *lost)),
+            _ => None,
+        };
+        self.events.iter().filter_map(told).collect()
+    }
+
     /// Changes of the path of what is urgent at either end.
     pub(crate) fn switches(&self, from: Instant) -> usize {
         let switched = |event: &&(Instant, usize, Event)| {

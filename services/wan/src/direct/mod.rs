@@ -100,7 +100,7 @@ impl Why {
     }
 }
 
-/// New flows take another uplink.
+/// New flows take another uplink, or what is urgent in the tunnel takes another path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Switch {
     /// The one they took, if any could be.
@@ -111,6 +111,25 @@ pub struct Switch {
     pub why: Why,
     /// When it was decided.
     pub at: Instant,
+    /// For how long nothing had passed on the one left; nothing where nobody measured.
+    pub gap: Duration,
+    /// How many packets were lost for good; none where nobody counted.
+    pub lost: u32,
+}
+
+impl Switch {
+    /// Why, and what it cost if that is known.
+    #[must_use]
+    pub fn cause(&self) -> String {
+        let mut cause = self.why.words().to_owned();
+        if !self.gap.is_zero() {
+            cause += &format!(", nothing passed for {} ms", self.gap.as_millis());
+        }
+        if self.lost > 0 {
+            cause += &format!(", packets lost: {}", self.lost);
+        }
+        cause
+    }
 }
 
 /// One uplink.
@@ -319,7 +338,8 @@ impl Direct {
         self.carriers = [best(Version::V4, self.chosen), best(Version::V6, self.chosen)];
         let chosen = self.carriers[0].or(self.carriers[1]);
         if chosen != self.chosen {
-            let switch = Switch { from: self.chosen, to: chosen, why: self.why(), at: now };
+            let (from, why) = (self.chosen, self.why(self.chosen));
+            let switch = Switch { from, to: chosen, why, at: now, gap: Duration::ZERO, lost: 0 };
             self.chosen = chosen;
             if self.switches.len() == MOST_SWITCHES {
                 self.switches.pop_front();
@@ -444,8 +464,9 @@ impl Direct {
     }
 
     /// Why the house leaves the uplink that it took so far.
-    fn why(&self) -> Why {
-        let left = self.lines.iter().find(|line| Some(line.uplink.id) == self.chosen);
+    /// Why the uplink `left` is left, as it does now.
+    pub(crate) fn why(&self, left: Option<LinkId>) -> Why {
+        let left = self.lines.iter().find(|line| Some(line.uplink.id) == left);
         let Some(left) = left else { return Why::FirstUp };
         match left.condition.health() {
             _ if left.reach.is_none() => left.lost,

@@ -223,14 +223,14 @@ pub(super) async fn announce_switches(
     }
 }
 
-/// A switch in the words of the contract. Nobody measures the gap in direct mode.
+/// A switch in the words of the contract.
 pub(super) fn switched(switch: &Switch, uplinks: &[Uplink]) -> Switched {
     Switched {
         from: switch.from.map_or_else(no_path, |link| path(link, uplinks)),
         to: switch.to.map_or_else(no_path, |link| path(link, uplinks)),
         why: switch.why.words().to_owned(),
-        gap_micros: 0,
-        lost: 0,
+        gap_micros: u32::try_from(switch.gap.as_micros()).unwrap_or(u32::MAX),
+        lost: switch.lost,
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use tokio::sync::{broadcast, mpsc, watch};
 
-use crate::gateway::PathReport;
+use crate::gateway::{Move, PathReport};
 use crate::status::Status;
 use crate::uplink::{Device, UplinkEvent};
 
@@ -23,6 +23,8 @@ pub const REPORTS: usize = 16;
 pub enum Report {
     /// How its path over one uplink does.
     Path(PathReport),
+    /// The tunnel moved what is urgent.
+    Move(Move),
     /// The house may go out by this interface from now on; or not any more.
     Tunnel(Option<Device>),
 }

@@ -36,7 +36,7 @@ use super::sky::Sky;
 use super::tunnel_device::{DeviceError, TunnelDevice};
 use super::way_back::{find_left_behind, take_away};
 use crate::direct::health::Health;
-use crate::gateway::PathReport;
+use crate::gateway::{Move, PathReport};
 use crate::lan_prefix::LanPrefix;
 use crate::status::Status;
 use crate::tunnel_words;
@@ -216,7 +216,9 @@ async fn serve(
                 let status = junction.status.borrow_and_update().clone();
                 near.look_at_status(&status).await;
             }
-            Some(notice) = near.handles.notices.recv() => near.note(&notice.event).await,
+            Some(notice) = near.handles.notices.recv() => {
+                near.note(&notice.event, &junction.reports).await;
+            }
             Ok(()) = near.welcomes.changed() => near.settle_in(files).await?,
             Ok(()) = near.handles.views.changed() => {}
             _ = look.tick() => {
@@ -345,7 +347,7 @@ impl NearEnd {
     }
 
     /// The tunnel told of a path: a fresh connection is wanted while it is down.
-    async fn note(&mut self, event: &Event) {
+    async fn note(&mut self, event: &Event, reports: &mpsc::Sender<Report>) {
         match event {
             Event::Rhythm { link, rhythm } => {
                 self.sky.hear(*link, rhythm);
@@ -362,10 +364,16 @@ impl NearEnd {
                     line.wish.send_modify(|wish| wish.renew = *to == State::Down);
                 }
             }
-            Event::Switched { to, .. } => match to {
-                Some(to) => tracing::info!("what is urgent takes {}", self.name(*to)),
-                None => tracing::info!("what is urgent takes no uplink: none is up in the tunnel"),
-            },
+            Event::Switched { from, to, gap, lost } => {
+                let moved = Move { from: *from, to: *to, gap: *gap, lost: *lost };
+                let _ = reports.send(Report::Move(moved)).await;
+                match to {
+                    Some(to) => tracing::info!("what is urgent takes {}", self.name(*to)),
+                    None => {
+                        tracing::info!("what is urgent takes no uplink: none is up in the tunnel");
+                    }
+                }
+            }
         }
     }
 

@@ -113,6 +113,7 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
             Some(command) = world.commands.recv() => obey(&mut gateway, command),
             Some(report) = world.junction.reports.recv() => match report {
                 Report::Path(report) => gateway.handle_path(report, clock::now()),
+                Report::Move(moved) => gateway.handle_move(moved, clock::now()),
                 Report::Tunnel(device) => gateway.handle_tunnel(device, clock::now()),
             },
             (link, report) = world.dishes.next() => {
@@ -255,9 +256,9 @@ impl World {
         while let Some(switch) = gateway.poll_switch() {
             match switch.to {
                 Some(to) => {
-                    tracing::info!("new flows take {}: {}", gateway.name(to), switch.why.words());
+                    tracing::info!("the house takes {}: {}", gateway.name(to), switch.cause());
                 }
-                None => tracing::warn!("nothing carries the house: {}", switch.why.words()),
+                None => tracing::warn!("nothing carries the house: {}", switch.cause()),
             }
             // The newest status tells the outcome to whoever missed it.
             let _ = self.switches.try_send(served::switched(&switch, gateway.uplinks()));
