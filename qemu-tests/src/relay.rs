@@ -13,6 +13,18 @@ use crate::world::{Namespace, Service, VPS_ROUTED_V6, VPS_V4, VPS_V6};
 /// Names the program.
 pub const RELAY_VARIABLE: &str = "PORCHLIGHT_RELAY";
 
+/// The program that [`RELAY_VARIABLE`] names; its unit is beside it.
+///
+/// # Errors
+/// When it names none.
+pub fn program() -> Result<PathBuf> {
+    let program = std::env::var_os(RELAY_VARIABLE).map(PathBuf::from).ok_or_else(|| {
+        anyhow!("{RELAY_VARIABLE} names no program: run `cargo xtask test --tier qemu`")
+    })?;
+    ensure!(program.is_file(), "{}: there is no such program", program.display());
+    Ok(program)
+}
+
 /// A relay at work.
 #[derive(Debug)]
 pub struct Relay {
@@ -30,10 +42,7 @@ impl Relay {
     /// # Errors
     /// When the variable names no program, or it cannot be started.
     pub fn start_from_environment(server: &Namespace) -> Result<Self> {
-        let program = std::env::var_os(RELAY_VARIABLE).map(PathBuf::from).ok_or_else(|| {
-            anyhow!("{RELAY_VARIABLE} names no program: run `cargo xtask test --tier qemu`")
-        })?;
-        ensure!(program.is_file(), "{}: there is no such program", program.display());
+        let program = program()?;
         let folder = tempfile::Builder::new().prefix("relay-").tempdir()?;
         let listen = [format!("{VPS_V4}:443"), format!("[{VPS_V6}]:443")];
         let prefix = format!("{VPS_ROUTED_V6}/48");

@@ -17,6 +17,9 @@ pub const PORT_NAME: &str = "org.qemu.guest_agent.0";
 /// The most output of a command that is taken, in bytes.
 pub const MAX_OUTPUT_BYTES: usize = 1024 * 1024;
 
+/// Bytes of a file that are sent at a time; in base64 well below what the agent takes as one line.
+const PIECE_BYTES: usize = 256 * 1024;
+
 /// How often a running command is asked whether it is done; the protocol has no event for it.
 const ASK_EVERY: Duration = Duration::from_millis(100);
 
@@ -97,6 +100,38 @@ impl GuestAgent {
         // After a missed answer the next one on the line would be an old one: start afresh.
         self.synchronised = !matches!(outcome, Err(AgentError::Line { .. }));
         outcome
+    }
+
+    /// Makes a file of the guest, or replaces its content. Its folder must be there.
+    ///
+    /// # Errors
+    /// [`AgentError`].
+    pub fn write_file(
+        &mut self,
+        path: &str,
+        content: &[u8],
+        within: Duration,
+    ) -> Result<(), AgentError> {
+        let deadline = Instant::now() + within;
+        let outcome = self.write(path, content, deadline);
+        self.synchronised = !matches!(outcome, Err(AgentError::Line { .. }));
+        outcome
+    }
+
+    fn write(&mut self, path: &str, content: &[u8], deadline: Instant) -> Result<(), AgentError> {
+        if !self.synchronised {
+            self.synchronise(deadline)?;
+        }
+        let open = json!({ "path": path, "mode": "w" });
+        let handle = self.ask("guest-file-open", &open, deadline)?;
+        for piece in content.chunks(PIECE_BYTES) {
+            let write = json!({ "handle": handle, "buf-b64": STANDARD.encode(piece) });
+            let written = self.ask("guest-file-write", &write, deadline)?;
+            if written["count"] != json!(piece.len()) {
+                return Err(unexpected("guest-file-write", written));
+            }
+        }
+        self.ask("guest-file-close", &json!({ "handle": handle }), deadline).map(drop)
     }
 
     fn run(&mut self, script: &str, deadline: Instant) -> Result<String, AgentError> {
@@ -205,12 +240,32 @@ mod tests {
         }
     }
 
-    fn run(answers: &'static [&'static str]) -> Result<String, AgentError> {
+    fn with_agent<T>(
+        answers: &'static [&'static str],
+        ask: impl FnOnce(&mut GuestAgent) -> Result<T, AgentError>,
+    ) -> Result<T, AgentError> {
         let (socket, guest) = LineSocket::pair();
         let thread = thread::spawn(move || agent(guest, answers));
-        let outcome = GuestAgent::new(socket).shell("uname", Duration::from_secs(30));
+        let outcome = ask(&mut GuestAgent::new(socket));
         thread.join().unwrap();
         outcome
+    }
+
+    fn run(answers: &'static [&'static str]) -> Result<String, AgentError> {
+        with_agent(answers, |agent| agent.shell("uname", Duration::from_secs(30)))
+    }
+
+    #[test]
+    fn a_file_that_is_not_written_whole_is_told() {
+        let write = |answers| {
+            with_agent(answers, |agent| {
+                agent.write_file("/run/x", b"four", Duration::from_secs(30))
+            })
+        };
+        write(&[r#"{"return":1000}"#, r#"{"return":{"count":4,"eof":false}}"#, r#"{"return":{}}"#])
+            .unwrap();
+        let error = write(&[r#"{"return":1000}"#, r#"{"return":{"count":3,"eof":false}}"#]);
+        assert!(error.unwrap_err().to_string().contains("unexpected answer"));
     }
 
     #[test]
