@@ -324,6 +324,7 @@ mod tests {
                 state: State::Degraded,
                 mode: Mode::Direct,
                 active: vec![path_of("broadband0")],
+                modes: BTreeMap::new(),
                 uplinks: vec![path_of("broadband0"), path_of("starlink0")],
             },
             uplinks: vec![uplink("broadband0", Kind::Broadband, Health::Up), starlink],
