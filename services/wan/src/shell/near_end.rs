@@ -32,6 +32,7 @@ use units::{Instant, LinkId};
 
 use super::join;
 use super::junction::{Junction, Report};
+use super::routes::Kernel;
 use super::sky::Sky;
 use super::tunnel_device::{DeviceError, TunnelDevice};
 use super::way_back::{find_left_behind, take_away};
@@ -50,6 +51,9 @@ const INNER_MTU: u16 = 1_380;
 const LOOK: Duration = Duration::from_secs(2);
 /// How long the tunnel may carry nothing before the house goes out by the uplinks themselves.
 const GIVE_UP: Duration = Duration::from_secs(3);
+/// The same for one that takes over from a killed one: it has to start and to dial first, and the
+/// first packet by another way ends every connection of the house.
+const GIVE_UP_LEFT_BEHIND: Duration = Duration::from_secs(10);
 /// How often paths are reported when nothing changes.
 const REPORT_EVERY: Duration = Duration::from_secs(1);
 /// Pause after a failure.
@@ -82,8 +86,8 @@ pub(super) struct Files {
 
 impl Files {
     /// What there is when we start.
-    pub(super) async fn find(state: PathBuf, lan_prefix: Option<PathBuf>) -> Self {
-        let left_behind = find_left_behind(&state).await;
+    pub(super) async fn find(state: PathBuf, lan_prefix: Option<PathBuf>, kernel: &Kernel) -> Self {
+        let left_behind = find_left_behind(&state, kernel).await;
         Self { state, lan_prefix, left_behind }
     }
 
@@ -198,6 +202,7 @@ async fn serve(
     let mut near = NearEnd::start(uplinks, relay, &key, handles, device)?;
     if left_behind {
         (near.settled, near.carries) = (true, Some(true));
+        near.give_up = GIVE_UP_LEFT_BEHIND;
     }
     let status = junction.status.borrow_and_update().clone();
     near.look_at_status(&status).await;
@@ -253,6 +258,8 @@ struct NearEnd {
     settled: bool,
     carries: Option<bool>,
     carried_at: Instant,
+    /// How long it may carry nothing now.
+    give_up: Duration,
     reported_at: Instant,
     _diallers: JoinSet<()>,
 }
@@ -302,6 +309,7 @@ impl NearEnd {
             settled: false,
             carries: None,
             carried_at: now,
+            give_up: GIVE_UP,
             reported_at: now,
             _diallers: diallers,
         })
@@ -409,6 +417,8 @@ impl NearEnd {
         let now = clock::now();
         let view = self.handles.views.borrow().first().cloned();
         let paths = view.map(|view| view.paths).unwrap_or_default();
+        let alive = paths.iter().any(|path| path.connected && path.state != State::Down);
+        let carries = self.carries(alive, now);
         let again = now.saturating_since(self.reported_at) >= REPORT_EVERY;
         if again {
             self.reported_at = now;
@@ -422,27 +432,29 @@ impl NearEnd {
                 loss_ppm: path.loss_ppm,
                 next_boundary: self.sky.next_boundary(path.link, now),
             };
+            // A tunnel that carries nothing says nothing of the uplinks: its relay may be dead, and
+            // only questions to the world tell how they do.
+            let report = if carries { report } else { PathReport::none(path.link) };
             let changed = line.reported.is_none_or(|before| before.health != report.health);
             if changed || again {
                 line.reported = Some(report);
                 let _ = reports.send(Report::Path(report)).await;
             }
         }
-        let alive = paths.iter().any(|path| path.connected && path.state != State::Down);
-        self.report_tunnel(alive, now, reports).await;
-    }
-
-    async fn report_tunnel(&mut self, alive: bool, now: Instant, reports: &mpsc::Sender<Report>) {
-        if alive && self.settled {
-            self.carried_at = now;
-        }
-        // One bad moment on every path is no reason to break every connection of the house.
-        let lately = self.settled && now.saturating_since(self.carried_at) < GIVE_UP;
-        if self.carries != Some(lately) {
-            self.carries = Some(lately);
-            let device = lately.then(|| self.device.device());
+        if self.carries != Some(carries) {
+            self.carries = Some(carries);
+            let device = carries.then(|| self.device.device());
             let _ = reports.send(Report::Tunnel(device)).await;
         }
+    }
+
+    /// Whether the house goes out through the tunnel, of which a path is `alive` or none.
+    fn carries(&mut self, alive: bool, now: Instant) -> bool {
+        if alive && self.settled {
+            (self.carried_at, self.give_up) = (now, GIVE_UP);
+        }
+        // One bad moment on every path is no reason to break every connection of the house.
+        self.settled && now.saturating_since(self.carried_at) < self.give_up
     }
 
     async fn command(&self, command: Command) {

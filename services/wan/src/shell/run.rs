@@ -173,7 +173,7 @@ impl World {
             saved: store::load(&usage),
             boot: std::fs::read_to_string(BOOT_ID).unwrap_or_default().trim().to_owned(),
         };
-        let files = Files::find(settings.state.clone(), settings.lan.prefix).await;
+        let files = Files::find(settings.state.clone(), settings.lan.prefix, &kernel).await;
         let mut gateway = take_over(configuration, files.left_behind);
         look_first(&kernel, &mut gateway).await;
 

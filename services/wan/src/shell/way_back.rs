@@ -14,7 +14,9 @@ use tunnel::shell::enrolment::Enrolment;
 
 use super::join;
 use super::near_end::DEVICE;
+use super::routes::Kernel;
 use super::tunnel_device::TunnelDevice;
+use crate::direct::kernel::{RouteKey, Version};
 use crate::uplink::Device;
 
 /// Who has run for so long does not fall at once.
@@ -26,8 +28,9 @@ const KILLED: [&str; 4] = ["signal", "core-dump", "watchdog", "oom-kill"];
 
 /// What a predecessor that was killed has left behind: the device, through which the house goes
 /// out until it is known whether the tunnel carries. A single packet by another way would end the
-/// connections that are translated to its address.
-pub(super) async fn find_left_behind(state: &Path) -> Option<Device> {
+/// connections that are translated to its address. Where the house went out by the uplinks, nothing
+/// is left behind: it must not be led into a tunnel that did not carry.
+pub(super) async fn find_left_behind(state: &Path, kernel: &Kernel) -> Option<Device> {
     let fell_at_once = state.join(STARTING).exists();
     // Without it we would only be trusted too soon the next time.
     let _ = fs::write(state.join(STARTING), "");
@@ -39,7 +42,11 @@ pub(super) async fn find_left_behind(state: &Path) -> Option<Device> {
         take_away().await;
         return None;
     }
-    TunnelDevice::find(DEVICE).await.ok().map(|found| found.device())
+    let device = TunnelDevice::find(DEVICE).await.ok()?.device();
+    let routes = kernel.own().await.ok()?.routes;
+    let leads =
+        |version| routes.get(&RouteKey::main(version)).is_some_and(|way| way.device == device);
+    Version::BOTH.into_iter().any(leads).then_some(device)
 }
 
 /// Notes that we stand, once we do.

@@ -9,6 +9,8 @@ mod cables;
 mod dish;
 #[path = "../../../bus/tests/private_bus/mod.rs"]
 mod private_bus;
+mod relayed;
+mod server;
 mod space;
 mod survival;
 mod tunnel;

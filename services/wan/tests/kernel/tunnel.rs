@@ -1,91 +1,17 @@
 //! The house goes out through a relay, by its dish, and the dish goes.
 
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
-
 use nix::sys::signal::Signal;
-use tempfile::TempDir;
 
 use crate::dish::house_behind;
-use crate::space::Space;
-use crate::world::{House, WORLD, World, answer, wait_until};
+use crate::server::Server;
+use crate::world::{House, World, wait_until};
 use crate::{BROADBAND, STARLINK};
-
-/// Where the relay listens.
-const RELAY: &str = "203.0.113.1";
 
 /// Packets in a burst.
 const BURST: u64 = 50;
 
 /// Packets that may be something else's: what a path's length is tried with, and copies.
 const OTHERS: u64 = 10;
-
-/// A rented server with a relay, and the world beyond.
-struct Server {
-    relay: Child,
-    /// What lets a box in.
-    line: String,
-    _state: TempDir,
-    _space: Space,
-}
-
-impl Server {
-    /// Puts one beyond both providers; or says why there is none.
-    #[expect(clippy::print_stderr, reason = "a test that is skipped says so")]
-    fn beyond(house: &House) -> Option<Self> {
-        let program = Path::new(env!("CARGO_BIN_EXE_wan")).with_file_name("relay");
-        if !program.exists() {
-            eprintln!("SKIPPED: no relay; run `cargo build -p relay`");
-            return None;
-        }
-        let space = Space::create();
-        space.ip(&format!("address add {RELAY}/32 dev lo"));
-        space.ip(&format!("address add {}/32 dev lo", WORLD.ip()));
-        answer(&space, "relay", WORLD);
-        for (place, name) in (1..).zip([STARLINK, BROADBAND]) {
-            let provider = house.beyond(name);
-            provider.sysctl("net/ipv4/ip_forward", "1");
-            let there = space.path();
-            provider.ip(&format!("link add net type veth peer name net{place} netns {there}"));
-            provider.ip("link set net up");
-            provider.ip(&format!("address add 10.99.{place}.1/24 dev net"));
-            space.ip(&format!("link set net{place} up"));
-            space.ip(&format!("address add 10.99.{place}.2/24 dev net{place}"));
-            provider.ip(&format!("route add {RELAY}/32 via 10.99.{place}.2"));
-            space.ip(&format!("route add 192.0.{place}.0/24 via 10.99.{place}.1"));
-            // What is this long is the house's; what the tunnel says for itself is shorter.
-            provider.nft(
-                "table ip seen { counter long { }; chain c { type filter hook prerouting priority \
-                 raw; iifname customer udp length > 1200 counter name long; }; }",
-            );
-        }
-        let state = tempfile::tempdir().expect("there is a temporary folder");
-        // First, so that there is one key: both make it where there is none.
-        let line = enrol(&program, state.path());
-        let mut command = space.command(program.to_str().expect("a path of ours"));
-        command.args(["serve", "--listen", &format!("{RELAY}:443"), "--state"]).arg(state.path());
-        let relay = command.stdin(Stdio::null()).stderr(Stdio::null()).spawn();
-        let relay = relay.expect("it is built");
-        Some(Self { relay, line, _state: state, _space: space })
-    }
-}
-
-/// The line that lets a box in.
-fn enrol(program: &Path, state: &Path) -> String {
-    let mut command = Command::new(program);
-    command.args(["enroll", "--address", &format!("{RELAY}:443"), "--state"]);
-    let output = command.arg(state).arg("house").output().expect("it is built");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).expect("it is text").trim().to_owned()
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        // It may have ended by itself; then there is nothing to do.
-        let _ = self.relay.kill();
-        let _ = self.relay.wait();
-    }
-}
 
 /// Long packets that came from the house by `name`.
 fn seen(house: &House, name: &str) -> u64 {
@@ -158,9 +84,11 @@ fn a_killed_one_leaves_the_tunnel_and_one_that_keeps_falling_does_not() {
     world.restart();
     world.wait_for_words("fell at once");
 
-    // The tunnel carries again, and is then what new flows take.
+    // The tunnel carries again, and is then what new flows take: one that began before it did keeps
+    // its uplink.
     world.wait_for_main("tunnel0");
-    world.wait_until_asked(&world.house.flow(), "relay");
+    let new = || world.house.ask(&world.house.flow());
+    wait_until("a new flow through the relay", new, |answer| answer == "relay");
     world.kill(Signal::SIGKILL);
     world.give_back("exit-code");
     assert_ne!(world.house.main().as_deref(), Some("tunnel0"), "it will not be there again");

@@ -1,7 +1,7 @@
 //! A house with its box and its providers, and the program in the box.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -34,6 +34,9 @@ const BLINK: Duration = Duration::from_millis(5);
 /// Where something answers beyond every provider.
 pub(crate) const WORLD: SocketAddr =
     SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::new(198, 51, 100, 1)), 53);
+
+/// Where connections are given back what they bring.
+pub(crate) const ECHO: u16 = 7;
 
 /// Asks until `good`, and fails with the last answer after a while.
 pub(crate) fn wait_until<T: std::fmt::Debug>(
@@ -215,6 +218,16 @@ impl House {
             socket.connect(world).expect("there is a route");
             socket.set_read_timeout(Some(BRIEFLY)).expect("a timeout");
             socket
+        })
+    }
+
+    /// A connection of the client, which is given back what it brings.
+    pub(crate) fn connection(&self) -> TcpStream {
+        self.client.run(|| {
+            let at = SocketAddr::new(WORLD.ip(), ECHO);
+            let stream = TcpStream::connect_timeout(&at, PATIENCE).expect("the world listens");
+            stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+            stream
         })
     }
 
@@ -409,10 +422,14 @@ impl World {
         flow.set_read_timeout(Some(BRIEFLY)).expect("a timeout");
     }
 
+    /// What the program has said since it was started last.
+    pub(crate) fn words(&self) -> String {
+        self.said.lock().expect("no test panics").clone()
+    }
+
     /// Waits until the program has said `words`.
     pub(crate) fn wait_for_words(&self, words: &str) {
-        let said = || self.said.lock().expect("no test panics").clone();
-        wait_until(words, said, |said| said.contains(words));
+        wait_until(words, || self.words(), |said| said.contains(words));
     }
 
     fn signal(&self, signal: Signal) {
