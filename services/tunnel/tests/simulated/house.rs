@@ -270,7 +270,7 @@ pub(crate) fn background() -> BytesMut {
 }
 
 /// A UDP packet of IPv4 from `port`, with a number in its payload.
-fn packet(port: u16, number: u64, length: usize) -> BytesMut {
+pub(crate) fn packet(port: u16, number: u64, length: usize) -> BytesMut {
     let mut buffer = BytesMut::zeroed(Header::LENGTH + length);
     let packet = &mut buffer[Header::LENGTH..];
     packet[0] = 0x45;
