@@ -207,7 +207,8 @@ fn ten_thousand_flows_and_a_flood_leave_the_call_alone_and_memory_bounded() {
         }
     }
     let until = Instant::from_nanos(house.now.as_nanos() - 200_000_000);
-    // The first second is left out: until it is known what kind of flows they are, they may be calls.
+    // The first second is left out: until it is known what kind of flows they are, they may be
+    // calls.
     let from = Instant::from_nanos(until.as_nanos() - 2_000_000_000);
     assert_eq!(lost(&house, from, until), [0, 0]);
     let worst = house.calls.each_ref().map(|call| call.worst_delay(from, until));

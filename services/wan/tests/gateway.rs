@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use units::{Instant, LinkId, PortName};
 use wan::caps::{Limit, Saved};
@@ -247,5 +248,21 @@ fn refused_steps_are_taken_up_again_after_a_second_and_ever_later() {
             gateway.handle_deadline(now);
         }
         assert_eq!(now.saturating_since(last).as_secs(), seconds);
+    }
+}
+
+#[test]
+fn a_wall_clock_that_steps_by_a_day_moves_nothing() {
+    const DAY: i64 = 86_400;
+    let mut gateway = gateway();
+    gateway.handle_tunnel(Some(Device(77)), at(1));
+    while gateway.poll_action().is_some() || gateway.poll_switch().is_some() {}
+    let (desired, deadline) = (gateway.desired(), gateway.next_deadline());
+    for step in [0, DAY, -DAY, 0] {
+        let wall = Timestamp::from_second(1_800_000_000 + step).expect("a time");
+        gateway.handle_clock(Some(wall), at(2));
+        assert_eq!(gateway.desired(), desired);
+        assert_eq!((gateway.poll_action(), gateway.poll_switch()), (None, None));
+        assert_eq!(gateway.next_deadline(), deadline, "nothing waits for a wall clock");
     }
 }

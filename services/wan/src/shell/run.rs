@@ -458,14 +458,20 @@ async fn keep_firewall(mut wanted: watch::Receiver<Option<Firewall>>) {
     }
 }
 
-/// Writes the newest counters. A disk that is full or slow holds up nobody.
+/// Writes the newest counters. A disk that is full or slow holds up nobody, and is told once: it
+/// may stay full for months.
 async fn keep_counters(file: PathBuf, mut counted: watch::Receiver<Option<Saved>>) {
+    let mut refused = false;
     while counted.changed().await.is_ok() {
         let Some(saved) = counted.borrow_and_update().clone() else { continue };
         let file = file.clone();
         let written = tokio::task::spawn_blocking(move || store::save(&file, &saved)).await;
-        if let Ok(Err(error)) = written {
-            tracing::error!("the counters are not on disk: {error}");
+        let Ok(written) = written else { continue };
+        let before = std::mem::replace(&mut refused, written.is_err());
+        match written {
+            Err(error) if !before => tracing::error!("the counters are not on disk: {error}"),
+            Ok(()) if before => tracing::info!("the counters are on disk again"),
+            _ => {}
         }
     }
 }

@@ -21,6 +21,9 @@ const SLOW: Duration = Duration::from_secs(6);
 /// look, and what a loaded machine adds.
 const WITHOUT_RELAY: Duration = Duration::from_secs(8);
 
+/// Longest that the house is offline when its device goes.
+const MOMENT: Duration = Duration::from_secs(2);
+
 /// Longest until a relay that is back is used: a pause between two attempts, an attempt, and what a
 /// loaded machine adds.
 const TAKEN_UP: Duration = Duration::from_secs(5);
@@ -107,6 +110,20 @@ fn a_relay_that_is_gone_costs_seconds_and_is_taken_up_again() {
     world.wait_for_main("tunnel0");
     let took = lives.elapsed();
     assert!(took < TAKEN_UP, "{took:?}");
+    let new = || world.house.ask(&world.house.flow());
+    wait_until("a new flow through the relay", new, |answer| answer == "relay");
+}
+
+#[test]
+fn a_device_that_is_taken_away_costs_a_moment_and_comes_back() {
+    let Some((mut world, _server, _dish)) = relayed() else { return };
+    world.house.space.ip("link del tunnel0");
+    let gone = Instant::now();
+    let alone = || world.house.ask(&world.house.flow());
+    wait_until("the house goes out by itself", alone, |answer| answer == STARLINK);
+    let took = gone.elapsed();
+    assert!(took < MOMENT, "{took:?}");
+    world.wait_for_main("tunnel0");
     let new = || world.house.ask(&world.house.flow());
     wait_until("a new flow through the relay", new, |answer| answer == "relay");
 }

@@ -87,3 +87,54 @@ fn numbers_are_told_to_a_few_at_a_time() {
     let ask = || world.numbers();
     wait_until("the numbers after idlers", ask, |text| text.contains("porchlight_wan_online 1"));
 }
+
+/// More than is counted before the counters are written.
+const MUCH: usize = 70 << 20;
+
+/// Sends so much by one uplink that the counters are written.
+fn send_much(world: &World) {
+    let flow = world.house.flow();
+    let datagram = vec![0; 60_000];
+    for _ in 0..MUCH / datagram.len() {
+        // Who has no room for it now will have some for the next.
+        let _ = flow.send(&datagram);
+    }
+}
+
+#[test]
+fn a_full_disk_stops_nothing_and_is_told_once() {
+    let Some(house) = house(&[BROADBAND, STARLINK]) else { return };
+    let mut world = World::start_on_disk(house, 64);
+    world.wait_for_main(BROADBAND);
+    world.wait_for_firewall();
+    let (counters, filler) = (world.state().join("usage.json"), world.state().join("filler"));
+    let mut file = std::fs::File::create(&filler).expect("it has room yet");
+    // Ends when there is no room left.
+    let full = std::io::copy(&mut std::io::repeat(7), &mut file);
+    assert_eq!(full.expect_err("it is full").kind(), std::io::ErrorKind::StorageFull);
+    let told = |world: &World| world.words().matches("the counters are not on disk").count();
+    let refused = || (send_much(&world), told(&world)).1;
+    wait_until("the counters to be refused", refused, |told| *told == 1);
+
+    world.house.unplug(BROADBAND);
+    world.wait_for_main(STARLINK);
+    let before = counted(&world, STARLINK);
+    let more = || (send_much(&world), counted(&world, STARLINK)).1;
+    wait_until("more to be counted", more, |now| *now > before + 3 * MUCH as u64);
+    assert_eq!(told(&world), 1, "it has been told");
+
+    // The room is free when nobody has it open.
+    drop(file);
+    std::fs::remove_file(filler).expect("it is ours");
+    let written = || (send_much(&world), world.words()).1;
+    wait_until("room again", written, |words| words.contains("on disk again"));
+    assert!(counters.exists());
+}
+
+/// Bytes that went out by `name`, of what the program tells.
+fn counted(world: &World, name: &str) -> u64 {
+    let text = world.numbers();
+    let of = format!("{{uplink=\"{name}\"}}");
+    let lines = text.lines().filter(|line| line.contains("bytes_total") && line.contains(&of));
+    lines.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).max().unwrap_or(0)
+}

@@ -358,6 +358,20 @@ impl World {
     /// Starts the program in `house`, on the bus at `address`.
     pub(crate) fn start_on(house: House, address: Option<&str>) -> Self {
         let folder = tempfile::tempdir().expect("there is a temporary folder");
+        Self::start_in(house, address, folder)
+    }
+
+    /// Starts the program in `house`, with its state on a disk of its own of so many KiB.
+    pub(crate) fn start_on_disk(house: House, kib: u32) -> Self {
+        let folder = tempfile::tempdir().expect("there is a temporary folder");
+        let size = format!("size={kib}k");
+        let mut mount = Command::new("mount");
+        mount.args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(folder.path());
+        assert!(mount.status().expect("the tools root has it").success());
+        Self::start_in(house, None, folder)
+    }
+
+    fn start_in(house: House, address: Option<&str>, folder: TempDir) -> Self {
         let state = folder.path().display();
         let mut settings = format!("state = '{state}'\nbus = {}\n", address.is_some());
         settings += &format!("metrics = '{state}/metrics.sock'\n");
