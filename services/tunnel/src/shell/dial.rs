@@ -106,12 +106,36 @@ pub enum DialError {
     Greeting(#[from] GreetingError),
 }
 
+/// How long to wait after each of the failures since something last worked.
+#[derive(Debug)]
+struct Pauses {
+    failed: u32,
+    next: Duration,
+}
+
+impl Default for Pauses {
+    fn default() -> Self {
+        Self { failed: 0, next: FIRST_PAUSE }
+    }
+}
+
+impl Pauses {
+    /// Another attempt has failed.
+    fn after_failure(&mut self) -> Duration {
+        self.failed = self.failed.saturating_add(1);
+        let longest = if self.failed < YOUNG { SHORT_PAUSE } else { LAST_PAUSE };
+        let pause = self.next;
+        self.next = (2 * pause).min(longest);
+        pause
+    }
+}
+
 impl Dialler {
     /// Keeps a connection as long as anybody wishes for one.
     pub async fn keep(mut self) {
         let mut current: Option<quinn::Connection> = None;
         let (mut generation, mut attempt) = (0_u8, 0_usize);
-        let (mut failed, mut pause) = (0_u32, FIRST_PAUSE);
+        let mut pauses = Pauses::default();
         loop {
             let wish = *self.wishes.borrow_and_update();
             let alive = current.as_ref().is_some_and(|now| now.close_reason().is_none());
@@ -136,16 +160,12 @@ impl Dialler {
                 Ok(connection) => {
                     current = Some(connection);
                     self.failures.send_replace(None);
-                    (failed, pause) = (0, FIRST_PAUSE);
+                    pauses = Pauses::default();
                     TRIAL
                 }
                 Err(error) => {
                     self.failures.send_replace(Some(error.to_string()));
-                    failed = failed.saturating_add(1);
-                    let longest = if failed < YOUNG { SHORT_PAUSE } else { LAST_PAUSE };
-                    let wait = pause;
-                    pause = (2 * pause).min(longest);
-                    wait
+                    pauses.after_failure()
                 }
             };
             // A wish that changes ends the pause: a cable that is back is tried at once.
@@ -210,5 +230,21 @@ impl Dialler {
         // The pump being gone, so is everything else: nobody is left to tell.
         let _ = self.commands.send(command).await;
         Ok(connection)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn after_hours_without_an_answer_the_next_attempt_is_seconds_away() {
+        let mut pauses = Pauses::default();
+        let young: Vec<_> = (0..YOUNG).map(|_| pauses.after_failure()).collect();
+        assert_eq!(young[0], FIRST_PAUSE);
+        assert!(young.iter().all(|pause| *pause <= SHORT_PAUSE), "{young:?}");
+        let old: Vec<_> = (0..5_000).map(|_| pauses.after_failure()).collect();
+        assert!(old.iter().all(|pause| *pause <= LAST_PAUSE), "{:?}", old.iter().max());
+        assert_eq!(old.last(), Some(&LAST_PAUSE), "and no more often: each wakes the uplink");
     }
 }
