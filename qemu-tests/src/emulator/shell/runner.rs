@@ -71,7 +71,7 @@ impl Runner {
     const QUIET: Duration = Duration::from_millis(1);
     /// After work this much is left to come together, as a NIC does before it interrupts. Frames
     /// of a crowd are at most so much late, once when taken and once when handed out.
-    const REST: Duration = Duration::from_micros(100);
+    const REST: Duration = Duration::from_micros(200);
     /// Frames taken in one go, so that deliveries are never far behind.
     const BATCH: usize = 32;
     /// Frames held for a receiver whose buffer is full, at most: a second of 12 Mbit/s. More are
