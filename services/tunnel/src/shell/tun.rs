@@ -14,6 +14,9 @@ use crate::wire::Header;
 const LONGEST: usize = VIRTIO_NET_HDR_LEN + 65_535;
 /// Longest packet handed to the kernel, with the room before it, which the library counts twice.
 const LONGEST_JOINED: usize = 2 * Header::LENGTH + 65_535;
+/// Packets read before those that came by the connections have their turn. One the kernel has not
+/// cut yet counts as what it is cut into.
+const MOST_TAKEN: usize = 256;
 /// Packets written at once.
 const MOST_AT_ONCE: usize = IDEAL_BATCH_SIZE;
 /// What is kept before a packet is more than what the kernel wants there.
@@ -73,22 +76,38 @@ impl Tun {
     }
 
     /// Waits for packets and hands each to `take`, with [`Header::LENGTH`] bytes of room before
-    /// it. Safe to cancel.
+    /// it: all that have come, but not many more than [`MOST_TAKEN`]. Safe to cancel.
     ///
     /// # Errors
     /// The kernel's, when the device is gone.
     pub async fn receive(&mut self, mut take: impl FnMut(BytesMut)) -> io::Result<()> {
-        let count = self
+        let mut count = self
             .device
             .recv_multiple(&mut self.whole, &mut self.parts, &mut self.sizes, Header::LENGTH)
             .await?;
+        let mut taken = 0;
+        loop {
+            self.take(count, &mut take);
+            taken += count;
+            if taken >= MOST_TAKEN {
+                return Ok(());
+            }
+            let (whole, parts, sizes) = (&mut self.whole, &mut self.parts, &mut self.sizes);
+            match self.device.try_recv_multiple(whole, parts, sizes, Header::LENGTH) {
+                Ok(more) => count = more,
+                // Nothing more has come; or the device is gone, as the next call will find.
+                Err(_) => return Ok(()),
+            }
+        }
+    }
+
+    fn take(&mut self, count: usize, take: &mut impl FnMut(BytesMut)) {
         let room = Header::LENGTH + usize::from(self.mtu);
         for (part, size) in self.parts.iter_mut().zip(&self.sizes).take(count) {
             let mut packet = std::mem::replace(part, BytesMut::zeroed(room));
             packet.truncate(Header::LENGTH + size);
             take(packet);
         }
-        Ok(())
     }
 
     /// Hands packets, each with [`Header::LENGTH`] bytes of room before it, to the kernel;
