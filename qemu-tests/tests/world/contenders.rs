@@ -96,7 +96,7 @@ fn ours_is_called_as_agreed() {
     // The folders of state have the programs' names.
     let state = tempfile::tempdir().unwrap();
     let site = Site { folder: state.path(), ..house.site(folder.path()) };
-    let running = Porchlight.start(&site).unwrap();
+    let running = Porchlight::AsItComes.start(&site).unwrap();
     let four = || {
         let text = std::fs::read_to_string(&calls).ok()?;
         (text.lines().count() == 4).then_some(text)

@@ -146,11 +146,12 @@ pub(super) fn measure(
             trial::run(&stage, &kind.plan(number), number + 1, &mut random).with_context(what)?;
         let returned = outcome.return_s.map_or("never".to_owned(), |time| format!("{time:.1} s"));
         say(&format!(
-            "{}: gap {:.0} ms{} ({:.0} later), lost {} ({} in all), back after {returned} with a \
+            "{}: gap {:.0} ms{}{} ({:.0} later), lost {} ({} in all), back after {returned} with a \
              gap of {:.0} ms",
             what(),
             outcome.gap_ms,
             if outcome.open { " and no end" } else { "" },
+            if outcome.at_handover { " at a handover" } else { "" },
             outcome.later_gap_ms,
             outcome.lost,
             outcome.lost_in_all,
@@ -160,12 +161,14 @@ pub(super) fn measure(
         options.keep_messages(&name, &stream)?;
         outcomes.push(outcome);
     }
-    Ok(figures(kind, &outcomes))
+    Ok(figures(kind, &outcomes, kind.returns() && !stage.running().carries_twice()))
 }
 
-/// The figures of all repetitions. A gap that never ended counts as long as was watched.
+/// The figures of all repetitions; `returns` if the traffic has a place to return to. A gap that
+/// never ended counts as long as was watched. Faults at a moment in which the dish, the only way
+/// left, is silent itself are counted like any other, and left out of the figure called clear.
 #[expect(clippy::cast_precision_loss, reason = "counts of messages and connections are small")]
-fn figures(kind: FaultKind, outcomes: &[Outcome]) -> Figures {
+fn figures(kind: FaultKind, outcomes: &[Outcome], returns: bool) -> Figures {
     let word = kind.word();
     let of = |value: fn(&Outcome) -> f64| Distribution::of(outcomes.iter().map(value));
     let sum = |value: fn(&Outcome) -> u64| outcomes.iter().map(value).sum::<u64>() as f64;
@@ -175,6 +178,9 @@ fn figures(kind: FaultKind, outcomes: &[Outcome]) -> Figures {
     };
     put("gap_p50_ms", of(|each| each.gap_ms).percentile(50));
     put("gap_p99_ms", of(|each| each.gap_ms).percentile(99));
+    let clear = outcomes.iter().filter(|each| !each.at_handover).map(|each| each.gap_ms);
+    put("clear_gap_p99_ms", Distribution::of(clear).percentile(99));
+    put("at_handover", Some(sum(|each| each.at_handover.into())));
     put("later_gap_p99_ms", of(|each| each.later_gap_ms).percentile(99));
     put("return_gap_p99_ms", of(|each| each.return_gap_ms).percentile(99));
     put("gaps_without_end", Some(sum(|each| each.open.into())));
@@ -193,8 +199,8 @@ fn figures(kind: FaultKind, outcomes: &[Outcome]) -> Figures {
     put("tcp_survived_percent", (all > 0).then(|| 100.0 * alive as f64 / all as f64));
     // What never came back within the time it was given counts as that time.
     let given = trial::RETURN_WITHIN.as_secs_f64();
-    let returns = outcomes.iter().map(|each| each.return_s.unwrap_or(given));
-    put("return_s", Distribution::of(returns).max().filter(|_| kind.returns()));
+    let back = outcomes.iter().map(|each| each.return_s.unwrap_or(given));
+    put("return_s", Distribution::of(back).max().filter(|_| returns));
     put("repetitions", Some(outcomes.len() as f64));
     figures
 }
@@ -213,14 +219,14 @@ mod tests {
             ..Outcome::default()
         };
         let outcomes: Vec<_> = (1..=30).map(|each| outcome(f64::from(each))).collect();
-        let table = figures(FaultKind::Blackhole, &outcomes);
+        let table = figures(FaultKind::Blackhole, &outcomes, true);
         assert_eq!(table["blackhole_gap_p99_ms"], 30.0);
         assert_eq!(table["blackhole_gap_p50_ms"], 15.0);
         assert_eq!(table["blackhole_lost"], 60.0);
         assert_eq!(table["blackhole_tcp_survived_percent"], 87.5);
         assert_eq!(table["blackhole_return_s"], 0.3);
         assert!(!table.contains_key("blackhole_openings_gap_p99_ms"), "none were opened");
-        let never = figures(FaultKind::Carrier, &[Outcome::default()]);
+        let never = figures(FaultKind::Carrier, &[Outcome::default()], true);
         assert_eq!(never["carrier_return_s"], trial::RETURN_WITHIN.as_secs_f64());
     }
 }

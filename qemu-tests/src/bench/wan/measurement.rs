@@ -111,6 +111,10 @@ impl Measurement {
     /// Who can be measured.
     pub(super) const fn contenders(self) -> &'static [&'static str] {
         match self {
+            // What an owner who has calls carried twice gets for it.
+            Self::Fault(FaultKind::Blackhole | FaultKind::Carrier) => {
+                &["porchlight", "twice", "route", "mptcp", "rebind"]
+            }
             Self::Fault(_) | Self::Sky => &["porchlight", "route", "mptcp", "rebind"],
             // Those that carry everything that the house sends.
             Self::Aggregate | Self::Load => &["porchlight", "route"],
@@ -173,17 +177,22 @@ pub(super) fn longest_return(figures: &Figures) -> Option<f64> {
     returns.map(|(_, seconds)| *seconds).reduce(f64::max)
 }
 
-/// Figures under their names: ours as they are, a peer's behind its own.
+/// Figures under their names: ours as they are, those with calls twice and a peer's behind its own.
 pub(super) fn named(contender: &str, figures: Figures) -> Figures {
     if contender == "porchlight" {
         return figures;
     }
-    let peer = |(name, value): (String, f64)| {
+    let own = |(name, value): (String, f64)| {
         // The yardstick is nobody's.
         let is_yardstick = name.starts_with("calibration_");
-        (if is_yardstick { name } else { format!("peer_{contender}_{name}") }, value)
+        (if is_yardstick { name } else { format!("{}_{name}", prefix(contender)) }, value)
     };
-    figures.into_iter().map(peer).collect()
+    figures.into_iter().map(own).collect()
+}
+
+/// What the figures of another contender than ours begin with.
+fn prefix(contender: &str) -> String {
+    if contender == "twice" { contender.to_owned() } else { format!("peer_{contender}") }
 }
 
 /// Ours against the peers that do the same job.
@@ -198,7 +207,7 @@ pub(super) fn compare(figures: &mut Figures) {
 
 /// Prints the promises with ours beside the peers, then every other figure.
 pub(super) fn tell(figures: &Figures, say: &mut Say<'_>) {
-    const PEERS: [&str; 5] = ["route", "mptcp", "rebind", "boringtun", "wireguardgo"];
+    const PEERS: [&str; 6] = ["twice", "route", "mptcp", "rebind", "boringtun", "wireguardgo"];
     let cell = |name: &str| figures.get(name).map_or("-".to_owned(), |value| format!("{value:.2}"));
     let mut head = format!("{:<32} {:>10} {:>9} {:>7}", "", "porchlight", "bar", "");
     for peer in PEERS {
@@ -213,7 +222,7 @@ pub(super) fn tell(figures: &Figures, say: &mut Say<'_>) {
         };
         let mut line = format!("{name:<32} {:>10} {:>9} {verdict:>7}", cell(name), bar.to_string());
         for peer in PEERS {
-            line.push_str(&format!(" {:>11}", cell(&format!("peer_{peer}_{name}"))));
+            line.push_str(&format!(" {:>11}", cell(&format!("{}_{name}", prefix(peer)))));
         }
         say(&line);
     }

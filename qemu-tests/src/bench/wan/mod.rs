@@ -41,7 +41,7 @@ pub struct Arguments {
     /// word
     #[arg(long, value_delimiter = ',', value_name = "FIGURE")]
     only: Vec<String>,
-    /// Only these contenders: porchlight, route, mptcp, rebind, boringtun, wireguardgo
+    /// Only these contenders: porchlight, twice (porchlight with calls carried twice), route, mptcp, rebind, boringtun, wireguardgo
     #[arg(long, value_delimiter = ',', value_name = "NAME")]
     contender: Vec<String>,
     /// How often each fault is put on
@@ -179,8 +179,8 @@ fn read_trace(path: &Path) -> Result<BroughtTrace> {
 }
 
 /// Ours, then the peers.
-const CONTENDERS: [&str; 6] =
-    ["porchlight", "route", "mptcp", "rebind", "boringtun", "wireguardgo"];
+const CONTENDERS: [&str; 7] =
+    ["porchlight", "twice", "route", "mptcp", "rebind", "boringtun", "wireguardgo"];
 
 /// Those named, or all.
 fn choose_contenders(names: &[String]) -> Result<Vec<&'static str>> {

@@ -73,17 +73,24 @@ pub(super) fn measure(
     Ok(figures)
 }
 
-/// The handovers whose surroundings were watched, on the emulator's clock.
+/// The handovers whose surroundings were watched.
 fn handovers(clock: Clock, watched: &Range<Instant>) -> Vec<Instant> {
+    let mut all = handovers_until(clock, watched.end);
+    all.retain(|at| {
+        earlier(*at, QUIET[0]) >= watched.start && *at + NEAR[1] + NEAR[1] < watched.end
+    });
+    all
+}
+
+/// The handovers of the recorded dish since the emulator's clock was started, on that clock.
+pub(super) fn handovers_until(clock: Clock, end: Instant) -> Vec<Instant> {
     let utc = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     // When the clock started, and how long after that the first handover came.
     let started = utc.saturating_sub(clock.elapsed()).as_nanos();
     let slot = SLOT.as_nanos();
     let first = (HANDOVER.as_nanos() + slot - started % slot) % slot;
     let first = Instant::BOOT + Duration::from_nanos(u64::try_from(first).expect("below 15 s"));
-    let all = (0..).map(|slots| first + SLOT * slots);
-    let inside = |at: &Instant| earlier(*at, QUIET[0]) >= watched.start;
-    all.take_while(|at| *at + NEAR[1] + NEAR[1] < watched.end).filter(inside).collect()
+    (0..).map(|slots| first + SLOT * slots).take_while(|at| *at < end).collect()
 }
 
 fn around(at: Instant, reach: [Duration; 2]) -> Range<Instant> {

@@ -9,6 +9,7 @@ use rand_pcg::Pcg64Mcg;
 use rand_pcg::rand_core::Rng;
 use units::Instant;
 
+use super::sky;
 use super::stage::Stage;
 use super::traffic::{self, Traffic, TrafficReport};
 use super::wire::{WireSampler, earlier};
@@ -27,6 +28,8 @@ pub(super) const RETURN_WITHIN: Duration = Duration::from_secs(12);
 /// A fault answers for gaps that begin while it comes about and this long afterwards. Later ones
 /// are of the uplink that is left: a lone Starlink is silent at each handover.
 const ANSWERS_FOR: Duration = Duration::from_secs(1);
+/// A dish may be silent so long before and after the moment of a handover.
+const HANDOVER: [Duration; 2] = [Duration::from_millis(50), Duration::from_millis(250)];
 /// A connection that lives brings at least this much in [`ALIVE_IN`].
 const ALIVE_BYTES: u64 = 16_384;
 /// The last part of a fault, in which connections must be alive.
@@ -58,6 +61,8 @@ pub(super) struct Outcome {
     pub(super) return_gap_ms: f64,
     /// Nothing came any more.
     pub(super) open: bool,
+    /// Just then the dish moved to another satellite.
+    pub(super) at_handover: bool,
     /// Messages lost from just before it to just after the gap.
     pub(super) lost: u64,
     /// Messages lost at any time.
@@ -123,9 +128,11 @@ pub(super) fn run(
         world.uplink(better).fault(&Fault::Heal)?;
         clean = clock.now();
     }
-    let back = || wire.record().returned(better, clean);
-    // One that does not come back is an outcome, not an error.
-    let _ = wait_until("the return", RETURN_WITHIN, String::new, back);
+    if !stage.running().carries_twice() {
+        let back = || wire.record().returned(better, clean);
+        // One that does not come back is an outcome, not an error.
+        let _ = wait_until("the return", RETURN_WITHIN, String::new, back);
+    }
     std::thread::sleep(Duration::from_millis(500));
     let last = plan.steps.iter().map(|(after, _)| *after).chain(plan.dials_after).max();
     let answers = (begun + last.unwrap_or_default() + ANSWERS_FOR).min(over);
@@ -133,7 +140,11 @@ pub(super) fn run(
     let return_s = wire.record().returned(better, clean).map(|time| time.as_secs_f64());
     let report = traffic.finish();
     stage.running().check()?;
-    Ok((Outcome { return_s, ..outcome(&report, &times) }, report.stream))
+    let near = |handover: &Instant| {
+        *handover + HANDOVER[1] > times.begun && earlier(*handover, HANDOVER[0]) < times.answers
+    };
+    let at_handover = sky::handovers_until(clock, times.ended).iter().any(near);
+    Ok((Outcome { return_s, at_handover, ..outcome(&report, &times) }, report.stream))
 }
 
 fn outcome(report: &TrafficReport, times: &Times) -> Outcome {

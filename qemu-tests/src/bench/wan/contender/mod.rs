@@ -131,6 +131,12 @@ pub trait Running {
         true
     }
 
+    /// Whether the call is on two uplinks at once, so that it is on neither alone and returns to
+    /// none.
+    fn carries_twice(&self) -> bool {
+        false
+    }
+
     /// An uplink has another address.
     ///
     /// # Errors
@@ -179,7 +185,8 @@ pub trait Running {
 /// A contender that can be measured in the world of two uplinks.
 #[must_use]
 pub fn by_name(name: &str) -> Option<&'static dyn Contender> {
-    const ALL: [&dyn Contender; 4] = [&Porchlight, &Route, &Mptcp, &Rebind];
+    const ALL: [&dyn Contender; 5] =
+        [&Porchlight::AsItComes, &Porchlight::CallsTwice, &Route, &Mptcp, &Rebind];
     ALL.into_iter().find(|contender| contender.name() == name)
 }
 

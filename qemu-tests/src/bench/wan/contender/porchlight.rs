@@ -23,20 +23,30 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// The longest answer, in bytes.
 const MAX_METRICS: u64 = 1_024 * 1_024;
 
-/// Ours.
+/// Ours, as it comes and with calls carried twice.
 #[derive(Clone, Copy, Debug)]
-pub struct Porchlight;
+pub enum Porchlight {
+    /// As it comes.
+    AsItComes,
+    /// The owner has asked for each call to be carried by two uplinks.
+    CallsTwice,
+}
 
 impl Contender for Porchlight {
     fn name(&self) -> &'static str {
-        "porchlight"
+        match self {
+            Self::AsItComes => "porchlight",
+            Self::CallsTwice => "twice",
+        }
     }
 
     fn start(&self, site: &Site<'_>) -> Result<Box<dyn Running>> {
         let uplinks = Uplink::ALL.map(|uplink| (uplink, site.policy(uplink)));
         let (near, far) = (site.space(), site.world.vps());
         let (folder, programs) = (site.folder, site.programs);
-        let ends = Ends { near, far, uplinks: &uplinks, folder, programs, cores: None };
+        let calls_twice = matches!(self, Self::CallsTwice);
+        let cores = None;
+        let ends = Ends { near, far, uplinks: &uplinks, calls_twice, folder, programs, cores };
         Ok(Box::new(ends.start()?))
     }
 }
@@ -50,6 +60,8 @@ pub struct Ends<'a> {
     pub far: &'a Namespace,
     /// The box's uplinks.
     pub uplinks: &'a [(Uplink, Policy)],
+    /// Whether each call is carried by two uplinks.
+    pub calls_twice: bool,
     /// For state and logs.
     pub folder: &'a Path,
     /// Where `wan` and `relay` are.
@@ -81,7 +93,8 @@ impl Ends<'_> {
         let settings = self.folder.join("wan.toml");
         std::fs::write(&settings, self.settings(&wan_state))?;
         let wan = self.service(0, &[&wan, "run", &settings.display().to_string()])?;
-        Ok(RunningPorchlight { wan, relay, state: wan_state.into() })
+        let (state, calls_twice) = (wan_state.into(), self.calls_twice);
+        Ok(RunningPorchlight { wan, relay, state, calls_twice })
     }
 
     /// Starts one end, on its core if it has one.
@@ -98,6 +111,9 @@ impl Ends<'_> {
         let mut text =
             format!("state = {state:?}\nmetrics = \"{state}/metrics.sock\"\nbus = false\n");
         text.push_str("\n[lan]\ndevice = \"lan0\"\n");
+        if self.calls_twice {
+            text.push_str("\n[modes]\nrealtime = \"duplicate\"\n");
+        }
         for (uplink, policy) in self.uplinks {
             let (name, kind, policy) = (uplink.box_interface(), uplink.name(), policy.word());
             text.push_str(&format!(
@@ -127,6 +143,7 @@ pub struct RunningPorchlight {
     wan: Service,
     relay: Service,
     state: PathBuf,
+    calls_twice: bool,
 }
 
 impl RunningPorchlight {
@@ -138,6 +155,10 @@ impl RunningPorchlight {
 }
 
 impl Running for RunningPorchlight {
+    fn carries_twice(&self) -> bool {
+        self.calls_twice
+    }
+
     fn switches(&self) -> Result<Option<u64>> {
         let text = metrics(&self.state.join("metrics.sock"))?;
         Ok(Some(counter(&text, SWITCHES).with_context(|| format!("{SWITCHES} in\n{text}"))?))

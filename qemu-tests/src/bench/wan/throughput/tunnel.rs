@@ -68,7 +68,8 @@ pub(super) fn start(
             let uplinks = [(Uplink::Broadband, Policy::Primary)];
             let (near, far, programs) = (&pair.near, &pair.far, &*options.programs);
             let cores = Some(cores);
-            let ends = Ends { near, far, uplinks: &uplinks, folder, programs, cores };
+            let calls_twice = false;
+            let ends = Ends { near, far, uplinks: &uplinks, calls_twice, folder, programs, cores };
             Ok(Tunnel::Porchlight(ends.start()?))
         }
         "boringtun" => {
