@@ -14,7 +14,7 @@ use simulated::link::Way;
 use tunnel::path::MOST_COPIES;
 use tunnel::queue::{MOST_BYTES, MOST_PACKETS};
 use tunnel::wire::{Gap, Header, Kind, PathReport, Report, Stamp};
-use tunnel::{Class, Policy};
+use tunnel::{Class, Modes, Policy};
 use units::Instant;
 
 const MS: Duration = Duration::from_millis(1);
@@ -107,7 +107,8 @@ fn lie(house: &House, random: &mut Pcg32) -> Report {
         gaps: vec![Gap { back: 1 + any(9) % 100, count: 1 + short(any(9)) % 10 }],
     });
     let paths = paths.collect();
-    Report { interval_millis: short(any(3)), paths }
+    let modes = Modes::from_bits(any(9).to_be_bytes()[0]);
+    Report { interval_millis: short(any(3)), modes, paths }
 }
 
 /// A lie arrives at the end `end` on each path, among what its far end really says.

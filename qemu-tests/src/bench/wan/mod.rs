@@ -41,7 +41,8 @@ pub struct Arguments {
     /// word
     #[arg(long, value_delimiter = ',', value_name = "FIGURE")]
     only: Vec<String>,
-    /// Only these contenders: porchlight, twice (porchlight with calls carried twice), route, mptcp, rebind, boringtun, wireguardgo
+    /// Only these contenders: porchlight, twice (porchlight with calls carried twice), route,
+    /// mptcp, rebind, boringtun, wireguardgo
     #[arg(long, value_delimiter = ',', value_name = "NAME")]
     contender: Vec<String>,
     /// How often each fault is put on

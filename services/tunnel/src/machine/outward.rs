@@ -153,7 +153,7 @@ impl Tunnel {
         }
         let Some(other) = self.second(index) else { return };
         // What a fault costs is not asked, nor what the household wants; what a forecast costs is.
-        if !(doubtful || always) && !self.budget.spend(packet.length()) {
+        if !(doubtful || always || self.budget.spend(packet.length())) {
             return;
         }
         let copies = &mut self.paths[other].copies;
