@@ -119,7 +119,7 @@ impl Tunnel {
         let highest = extend(highest, path.sent.next_sequence());
         let complete = told.gaps.len() < MOST_GAPS;
         let lesson = path.sent.handle_report(highest, &told.gaps, complete, now);
-        path.count_losses(lesson.losses, lesson.arrived);
+        path.count_losses(lesson.losses, lesson.arrived, now);
         path.judge_quality(now);
         self.repair(about, lesson.lost, now);
     }

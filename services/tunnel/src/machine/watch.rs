@@ -76,7 +76,7 @@ impl Tunnel {
         for index in 0..self.paths.len() {
             let doubtful =
                 !matches!(self.paths[index].health.state(), State::Up | State::Probation);
-            if doubtful && self.alternative(index).is_some() {
+            if doubtful && self.second(index).is_some() {
                 self.paths[index].sent.note_copied();
             }
         }

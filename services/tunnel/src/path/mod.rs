@@ -12,6 +12,7 @@ use units::{Instant, LinkId};
 
 pub use arrivals::{Arrivals, Newest, Rhythm};
 pub use health::{Evidence, FIRST_HOLD, Health, LONGEST_HOLD, State, Why};
+use sent::RING_TIME;
 pub use sent::{Lesson, Sent, SentRing};
 
 use crate::class::Class;
@@ -284,10 +285,16 @@ impl Path {
         self.least_round_trip = Some(self.least_round_trip.map_or(sample, |old| old.min(sample)));
     }
 
-    /// Takes new losses and arrivals into the share of what is lost.
-    pub fn count_losses(&mut self, losses: u32, arrived: u32) {
+    /// Takes new losses and arrivals into the share of what is lost. What was lost because nothing
+    /// passed says nothing of how the path is now that it is back.
+    pub fn count_losses(&mut self, losses: u32, arrived: u32, now: Instant) {
+        let just_back = match self.health.state() {
+            State::Down => true,
+            State::Probation => now.saturating_since(self.health.since()) < 2 * RING_TIME,
+            State::Up | State::Suspect => false,
+        };
         let all = losses + arrived;
-        if all == 0 {
+        if all == 0 || just_back {
             return;
         }
         let sample = u64::from(losses) * 1_000_000 / u64::from(all);

@@ -11,7 +11,7 @@ use crate::wire::{Gap, Kind};
 
 /// How long a datagram is kept: until silence has ended its path (250 ms), and what it takes to
 /// find out. Where the other path's bytes are dear nothing has been copied there before.
-const RING_TIME: Duration = Duration::from_millis(400);
+pub(super) const RING_TIME: Duration = Duration::from_millis(400);
 /// Bytes kept: 250 ms at 1 Gbit/s.
 const MOST_BYTES: usize = 32 << 20;
 /// Datagrams kept.
