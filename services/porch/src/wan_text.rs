@@ -175,7 +175,9 @@ fn headline(manager: &ManagerStatus, paint: Paint) -> String {
         State::Captive => ("▲", YELLOW, "A provider wants somebody to sign in"),
         State::Unknown => ("◌", DIM, "No word yet"),
     };
+    let twice = manager.modes.get("realtime").is_some_and(|word| word == "duplicate");
     let mode = match manager.mode {
+        Mode::Tunnel if twice => "through the relay, calls by two lines at once",
         Mode::Tunnel => "through the relay",
         Mode::Direct => "by the lines themselves",
         Mode::Unknown => "in a way not known here",
@@ -346,6 +348,16 @@ mod tests {
             "  starlink0   ············███████████▄\n",
         );
         assert_eq!(table(&status(), &BTreeMap::new(), Instant::BOOT, Paint::Plain), expected);
+    }
+
+    #[test]
+    fn calls_that_are_carried_twice_are_told() {
+        let mut manager = status().manager;
+        manager.mode = Mode::Tunnel;
+        assert!(headline(&manager, Paint::Plain).ends_with("through the relay\n"));
+        manager.modes.insert(String::from("realtime"), String::from("duplicate"));
+        let told = headline(&manager, Paint::Plain);
+        assert!(told.ends_with("through the relay, calls by two lines at once\n"), "{told}");
     }
 
     #[test]

@@ -72,8 +72,9 @@ pub struct Evidence {
 pub const FIRST_HOLD: Duration = Duration::from_secs(1);
 /// Longest hold of a path that flaps.
 pub const LONGEST_HOLD: Duration = Duration::from_secs(300);
-/// A path that stays up for so long has stopped to flap.
-const FORGIVEN: Duration = Duration::from_secs(300);
+/// For each such time that a path stays up half of its hold is forgiven: one that withers once in a
+/// while need not pay for the last time.
+const HALF_FORGIVEN: Duration = Duration::from_secs(10);
 /// A path that goes down again so soon after it came up flaps.
 const FLAP: Duration = Duration::from_secs(5);
 
@@ -120,17 +121,15 @@ impl Health {
         let (next, why) = self.next(seen, now)?;
         let before = self.state;
         if next == State::Down {
-            let lately = now.saturating_since(self.since) < FLAP;
-            match before {
-                State::Probation => self.hold = (2 * self.hold).min(LONGEST_HOLD),
-                State::Up | State::Suspect if self.faulted && lately => {
-                    self.hold = (2 * self.hold).min(LONGEST_HOLD);
+            let age = now.saturating_since(self.since);
+            self.hold = match before {
+                State::Up | State::Suspect if !self.faulted || age >= FLAP => {
+                    let halves = age.as_secs() / HALF_FORGIVEN.as_secs();
+                    (self.hold / (1 << halves.min(16))).max(FIRST_HOLD)
                 }
-                _ => {}
-            }
+                _ => (2 * self.hold).min(LONGEST_HOLD),
+            };
             self.faulted = true;
-        } else if before == State::Up && now.saturating_since(self.since) > FORGIVEN {
-            self.hold = FIRST_HOLD;
         }
         // A suspicion that passes does not make a path younger than it is.
         if !matches!((before, next), (State::Up, State::Suspect) | (State::Suspect, State::Up)) {
@@ -292,16 +291,18 @@ mod tests {
     }
 
     #[test]
-    fn only_a_long_time_without_a_fault_is_forgiven() {
+    fn half_is_forgiven_for_each_time_without_a_fault() {
         let start = Instant::from_secs(100);
         let hold = |state: State, age: Duration| {
             let mut path = Health { hold: 8 * FIRST_HOLD, ..health(state, true) };
-            path.judge(&seen(if state == State::Up { 70 } else { 0 }, 0), start + age);
+            path.judge(&seen(200, 0), start + age);
             path.hold()
         };
-        assert_eq!(hold(State::Up, FORGIVEN), 8 * FIRST_HOLD);
-        assert_eq!(hold(State::Up, FORGIVEN + MS), FIRST_HOLD);
-        assert_eq!(hold(State::Suspect, FORGIVEN + MS), 8 * FIRST_HOLD, "it is not up yet");
+        assert_eq!(hold(State::Up, HALF_FORGIVEN - MS), 8 * FIRST_HOLD);
+        assert_eq!(hold(State::Up, HALF_FORGIVEN), 4 * FIRST_HOLD);
+        assert_eq!(hold(State::Suspect, 2 * HALF_FORGIVEN), 2 * FIRST_HOLD);
+        assert_eq!(hold(State::Up, 100 * HALF_FORGIVEN), FIRST_HOLD, "and no less");
+        assert_eq!(hold(State::Probation, 2 * HALF_FORGIVEN), 16 * FIRST_HOLD, "it was not up");
     }
 
     #[test]
@@ -317,9 +318,8 @@ mod tests {
             now = now + path.hold();
             assert_eq!(path.judge(&seen(0, 0), now), Some(Why::Clean));
         }
-        now = now + FORGIVEN + MS;
-        path.judge(&seen(70, 0), now);
-        path.judge(&seen(0, 0), now);
+        now = now + 9 * HALF_FORGIVEN;
+        path.judge(&seen(200, 0), now);
         assert_eq!(path.hold(), FIRST_HOLD);
     }
 }
